@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+// The rooms of dsv3 and who may know whom (docs/architecture.md). No package dependencies: the
+// Swift toolchain, and Debian's C libraries as system-library targets.
+import Foundation
+import PackageDescription
+
+/// Vector instructions to compile for. Swift emits SSE2 unless told otherwise; every x86-64 server
+/// of the last decade has AVX2 and FMA. `DSV3_TARGET_CPU` overrides, `baseline` asks for none.
+let targetCPU: String? = {
+  if let asked = ProcessInfo.processInfo.environment["DSV3_TARGET_CPU"] {
+    return asked == "baseline" ? nil : asked
+  }
+  let cpuinfo = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+  return cpuinfo.contains(" avx2 ") && cpuinfo.contains(" fma ") ? "haswell" : nil
+}()
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+let vectorised: [SwiftSetting] =
+  targetCPU.map { [.unsafeFlags(["-target-cpu", $0], .when(configuration: .release))] } ?? []
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict + vectorised)
+}
+
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict + vectorised)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict + vectorised)
+}
+
+let package = Package(
+  name: "dsv3",
+  products: [
+    .executable(name: "dsv3", targets: ["dsv3"]),
+    .executable(name: "dsv3-worker", targets: ["dsv3-worker"]),
+  ],
+  targets: [
+    .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CSystem"),
+
+    room("ModelSpec"),
+    room("Schedules"),
+    room("Kernels", ["COpenBLAS"]),
+    room("Model", ["Kernels", "ModelSpec"]),
+    room("MessagePassing", ["COpenMPI", "CSystem"]),
+    room("RunConfiguration", ["CYAML", "ModelSpec", "Schedules"]),
+    room("Training", ["Model", "Kernels", "ModelSpec", "MessagePassing", "Schedules", "CSystem"]),
+
+    command("dsv3", ["RunConfiguration", "Model", "ModelSpec", "Schedules", "Kernels", "CSystem"]),
+    command("dsv3-worker", ["RunConfiguration", "Training", "MessagePassing", "CSystem"]),
+
+    tests("ModelSpecTests", ["ModelSpec"]),
+    tests("SchedulesTests", ["Schedules"]),
+    tests("KernelsTests", ["Kernels"]),
+    tests("ModelTests", ["Model", "Kernels", "ModelSpec"]),
+    tests("MessagePassingTests", ["MessagePassing", "CSystem"]),
+    tests("RunConfigurationTests", ["RunConfiguration", "ModelSpec", "Schedules"]),
+    tests("TrainingTests", ["Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "Schedules"]),
+    tests("ProjectTests", []),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+print("dsv3-worker")
