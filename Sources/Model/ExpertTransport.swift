@@ -1,0 +1,113 @@
+// How tokens reach their experts. The model asks for four transfers, each started and finished
+// apart so that compute can run in between; who carries them (one process, or MPI in two hops) is
+// not the model's business.
+
+package import Kernels
+
+/// The tokens that this rank's experts work on, in a fixed order.
+package final class DispatchedTokens {
+  /// [received tokens, hidden]
+  package let rows: Tensor
+  /// [received, expertsPerToken]: the local expert of each slot, or −1 where another rank has it.
+  package let experts: [Int32]
+  /// [received, expertsPerToken]
+  package let gates: [Float]
+  /// What the transport needs to go the same way again.
+  package let plan: AnyObject?
+
+  package init(rows: Tensor, experts: [Int32], gates: [Float], plan: AnyObject?) {
+    self.rows = rows
+    self.experts = experts
+    self.gates = gates
+    self.plan = plan
+  }
+}
+
+/// One transfer in flight; finished by the transport that started it.
+package final class Transfer {
+  package let state: AnyObject?
+  package let tensor: Tensor?
+  package let gates: Tensor?
+
+  package init(state: AnyObject? = nil, tensor: Tensor? = nil, gates: Tensor? = nil) {
+    self.state = state
+    self.tensor = tensor
+    self.gates = gates
+  }
+}
+
+/// Dispatch and combine, forward and backward. All ranks of an expert group start the same
+/// transfers in the same order.
+package protocol ExpertTransport: AnyObject {
+  /// Experts that live on this rank.
+  var localExperts: Range<Int> { get }
+
+  /// Token rows [tokens, hidden] to the ranks of their experts.
+  func startDispatch(_ tokens: Tensor, _ routing: Routing) throws -> Transfer
+  func finishDispatch(_ transfer: Transfer) throws -> DispatchedTokens
+
+  /// One output row for each received token back to its source, summed there: [tokens, hidden].
+  func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) throws -> Transfer
+  func finishCombine(_ transfer: Transfer) throws -> Tensor
+
+  /// Combine's backward: output gradients [tokens, hidden] to the experts, along the known way.
+  func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) throws -> Transfer
+  func finishCombineGradient(_ transfer: Transfer) throws -> Tensor
+
+  /// Dispatch's backward: input gradients [received, hidden] and gate gradients
+  /// [received, expertsPerToken] to the sources, rows summed, gates put in their slots.
+  func startDispatchGradient(_ gradient: Tensor, gates: Tensor, _ tokens: DispatchedTokens) throws
+    -> Transfer
+  func finishDispatchGradient(_ transfer: Transfer) throws -> (rows: Tensor, gates: Tensor)
+}
+
+/// All experts in one process: nothing moves.
+package final class LocalTransport: ExpertTransport {
+  package let localExperts: Range<Int>
+
+  package init(experts: Int) { localExperts = 0..<experts }
+
+  package func startDispatch(_ tokens: Tensor, _ routing: Routing) -> Transfer {
+    Transfer(state: routing, tensor: tokens)
+  }
+
+  package func finishDispatch(_ transfer: Transfer) -> DispatchedTokens {
+    guard let rows = transfer.tensor, let routing = transfer.state as? Routing else {
+      preconditionFailure("a dispatch is finished with the transfer that started it")
+    }
+    return DispatchedTokens(
+      rows: rows, experts: routing.experts, gates: routing.gates.array, plan: nil)
+  }
+
+  package func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) -> Transfer {
+    Transfer(tensor: outputs)
+  }
+
+  package func finishCombine(_ transfer: Transfer) -> Tensor { arrived(transfer) }
+
+  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) -> Transfer {
+    Transfer(tensor: gradient)
+  }
+
+  package func finishCombineGradient(_ transfer: Transfer) -> Tensor { arrived(transfer) }
+
+  package func startDispatchGradient(
+    _ gradient: Tensor, gates: Tensor, _ tokens: DispatchedTokens
+  ) -> Transfer {
+    Transfer(tensor: gradient, gates: gates)
+  }
+
+  package func finishDispatchGradient(_ transfer: Transfer) -> (rows: Tensor, gates: Tensor) {
+    guard let gates = transfer.gates else {
+      preconditionFailure("a dispatch gradient carries gate gradients")
+    }
+    return (arrived(transfer), gates)
+  }
+
+  private func arrived(_ transfer: Transfer) -> Tensor {
+    guard let tensor = transfer.tensor else {
+      preconditionFailure("a local transfer carries its tensor")
+    }
+    return tensor
+  }
+}

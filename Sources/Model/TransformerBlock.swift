@@ -1,0 +1,228 @@
+// One transformer block, cut into the four components of the report's figure 4: attention,
+// dispatch, MLP, combine, forward and backward, so that a scheduler can interleave two
+// micro-batches. A dense block has nothing to exchange and its transfers are empty.
+
+internal import Kernels
+internal import ModelSpec
+
+/// One micro-batch on its way through one block.
+final class BlockPass {
+  let sequences: Int
+  let length: Int
+  var attention: AttentionActivations?
+  /// x + attention(x) [tokens, hidden], and its norm, which is the MLP's input.
+  var residual: Tensor?
+  var normed: Tensor?
+  let inverse: Tensor
+  var routing: Routing?
+  var tokens: DispatchedTokens?
+  var dense: FeedForwardActivations?
+  var routed: ExpertActivations?
+  /// The block's output while it is being made, and the routed experts' part of it.
+  var output: Tensor?
+  var routedOutput: Tensor?
+  var transfer: Transfer?
+  /// Gradients on the way back: of the output, of the MLP's input, of the routed rows.
+  var outputGradient: Tensor?
+  var normedGradient: Tensor?
+  var receivedGradient: Tensor?
+  var rowGradient: Tensor?
+  var gateGradient: Tensor?
+
+  init(sequences: Int, length: Int) {
+    self.sequences = sequences
+    self.length = length
+    inverse = Tensor(1, sequences * length)
+  }
+}
+
+package final class TransformerBlock {
+  let spec: ModelSpec
+  /// Layer number in the checkpoint's naming; MTP blocks follow the main layers.
+  package let layer: Int
+  let attention: MultiHeadLatentAttention
+  let mlpNorm: Parameter
+  /// The dense FFN, or the shared experts.
+  let feedForward: FeedForward?
+  package let router: Router?
+  let experts: RoutedExperts?
+  let transport: any ExpertTransport
+
+  init(
+    _ spec: ModelSpec, layer: Int, store: ParameterStore, rotary: RotaryEmbedding,
+    transport: any ExpertTransport
+  ) {
+    self.spec = spec
+    self.layer = layer
+    self.transport = transport
+    let prefix = "model.layers.\(layer)."
+    attention = MultiHeadLatentAttention(spec, prefix: prefix, store: store, rotary: rotary)
+    mlpNorm = store[prefix + "post_attention_layernorm.weight"]
+    let mlp = prefix + "mlp."
+    if spec.hasExperts(layer: layer) {
+      feedForward =
+        spec.sharedExperts > 0 ? FeedForward(prefix: mlp + "shared_experts.", store: store) : nil
+      router = Router(
+        spec, weight: store.linear(mlp + "gate.weight"), bias: .zeros(1, spec.routedExperts))
+      experts = RoutedExperts(
+        spec, prefix: mlp + "experts.", experts: transport.localExperts, store: store)
+    } else {
+      feedForward = FeedForward(prefix: mlp, store: store)
+      router = nil
+      experts = nil
+    }
+  }
+
+  // MARK: Forward components
+
+  /// ATTN(F): attention, residual, norm and the choice of experts.
+  func attentionForward(_ x: Tensor, _ pass: BlockPass) {
+    let (output, saved) = attention.forward(x, sequences: pass.sequences, length: pass.length)
+    add(x.base, to: output.base, count: x.count)
+    let normed = Tensor(x.rows, x.columns)
+    rmsNorm(
+      output.matrix, weight: mlpNorm.value.base, epsilon: Float(spec.rmsNormEpsilon),
+      into: normed.matrix, inverse: pass.inverse.base)
+    pass.attention = saved
+    pass.residual = output
+    pass.normed = normed
+    pass.routing = router?.route(normed)
+  }
+
+  /// DISPATCH(F)
+  func startDispatch(_ pass: BlockPass) throws {
+    guard let routing = pass.routing, let normed = pass.normed else { return }
+    pass.transfer = try transport.startDispatch(normed, routing)
+  }
+
+  func finishDispatch(_ pass: BlockPass) throws {
+    guard let transfer = take(&pass.transfer) else { return }
+    pass.tokens = try transport.finishDispatch(transfer)
+  }
+
+  /// MLP(F), the part that needs no exchange: dense FFN or shared experts, on top of the residual.
+  func feedForwardForward(_ pass: BlockPass) {
+    guard let residual = pass.residual, let normed = pass.normed else {
+      preconditionFailure("the MLP comes after attention")
+    }
+    guard let feedForward else {
+      pass.output = residual.copy()
+      return
+    }
+    let (output, saved) = feedForward.forward(normed)
+    add(residual.base, to: output.base, count: output.count)
+    pass.dense = saved
+    pass.output = output
+  }
+
+  /// MLP(F), the routed experts.
+  func expertsForward(_ pass: BlockPass) {
+    guard let tokens = pass.tokens, let experts else { return }
+    let (output, saved) = experts.forward(tokens)
+    pass.routed = saved
+    pass.routedOutput = output
+  }
+
+  /// COMBINE(F)
+  func startCombine(_ pass: BlockPass) throws {
+    guard let output = take(&pass.routedOutput), let tokens = pass.tokens else { return }
+    pass.transfer = try transport.startCombine(output, tokens)
+  }
+
+  func finishCombine(_ pass: BlockPass) throws -> Tensor {
+    guard let output = take(&pass.output) else {
+      preconditionFailure("combine comes after the MLP")
+    }
+    if let transfer = take(&pass.transfer) {
+      let combined = try transport.finishCombine(transfer)
+      add(combined.base, to: output.base, count: output.count)
+    }
+    return output
+  }
+
+  // MARK: Backward components
+
+  /// COMBINE(B): the output's gradient to the experts.
+  func startCombineGradient(_ gradient: Tensor, _ pass: BlockPass) throws {
+    pass.outputGradient = gradient
+    guard let tokens = pass.tokens else { return }
+    pass.transfer = try transport.startCombineGradient(gradient, tokens)
+  }
+
+  func finishCombineGradient(_ pass: BlockPass) throws {
+    guard let transfer = take(&pass.transfer) else { return }
+    pass.receivedGradient = try transport.finishCombineGradient(transfer)
+  }
+
+  /// MLP(B): input gradients of the dense or shared part and of the routed experts.
+  func mlpBackward(_ pass: BlockPass, weights: WeightGradients) {
+    guard let gradient = pass.outputGradient else {
+      preconditionFailure("MLP(B) comes after COMBINE(B)")
+    }
+    if let feedForward, let saved = take(&pass.dense) {
+      pass.normedGradient = feedForward.backward(gradient, saved, weights: weights)
+    } else {
+      pass.normedGradient = .zeros(gradient.rows, gradient.columns)
+    }
+    if let experts, let received = take(&pass.receivedGradient), let saved = take(&pass.routed) {
+      let (rows, gates) = experts.backward(received, saved)
+      pass.rowGradient = rows
+      pass.gateGradient = gates
+      weights.append(.experts(experts, saved))
+    }
+  }
+
+  /// DISPATCH(B): the tokens' gradients back to where they came from.
+  func startDispatchGradient(_ pass: BlockPass) throws {
+    guard let rows = take(&pass.rowGradient), let gates = take(&pass.gateGradient),
+      let tokens = take(&pass.tokens)
+    else { return }
+    pass.transfer = try transport.startDispatchGradient(rows, gates: gates, tokens)
+  }
+
+  func finishDispatchGradient(_ pass: BlockPass) throws {
+    guard let transfer = take(&pass.transfer), let target = pass.normedGradient else { return }
+    let (rows, gates) = try transport.finishDispatchGradient(transfer)
+    add(rows.base, to: target.base, count: target.count)
+    pass.gateGradient = gates
+  }
+
+  /// ATTN(B): router, norm and attention. Returns the gradient of the block's input; `balance` is
+  /// the weight of one sequence's balance loss.
+  func attentionBackward(_ pass: BlockPass, balance: Double, weights: WeightGradients) -> Tensor {
+    guard let dx = take(&pass.outputGradient), let dNormed = take(&pass.normedGradient),
+      let residual = take(&pass.residual), let normed = take(&pass.normed),
+      let saved = take(&pass.attention)
+    else { preconditionFailure("ATTN(B) comes after DISPATCH(B)") }
+    if let router, let routing = take(&pass.routing), let gates = take(&pass.gateGradient) {
+      let dLogits = router.logitGradient(routing, gateGradients: gates.matrix)
+      if balance != 0 {
+        _ = BalanceLoss.evaluate(
+          routing, sequences: pass.sequences, weight: balance, addingTo: dLogits)
+      }
+      multiply(dLogits.matrix, router.weight.weight, into: dNormed.matrix, beta: 1)
+      weights.linear(router.weight, TensorView(dLogits), TensorView(normed))
+    }
+    // The output's gradient flows on through the residual; it is also the gradient that MLP
+    // weights may still need, so it is not overwritten.
+    let dResidual = dx.copy()
+    rmsNormInputGradient(
+      dNormed.matrix, x: residual.matrix, weight: mlpNorm.value.base,
+      inverse: pass.inverse.base, into: dResidual.matrix, accumulate: true)
+    weights.append(
+      .norm(
+        mlpNorm, outputGradient: TensorView(dNormed), input: TensorView(residual),
+        inverse: pass.inverse))
+    let dInput = dResidual.copy()
+    attention.backward(
+      dResidual, saved, sequences: pass.sequences, length: pass.length, addingTo: dInput,
+      weights: weights)
+    return dInput
+  }
+}
+
+/// Moves a value out of an optional.
+func take<T>(_ value: inout T?) -> T? {
+  defer { value = nil }
+  return value
+}

@@ -1,0 +1,63 @@
+// The weight half of a split backward. The input half leaves here what each weight's gradient
+// needs; performing the list adds the gradients. A full backward performs it at once, `I` and `W`
+// of a schedule perform it later: the same products in the same order, so the same bits.
+
+internal import Kernels
+
+/// A view together with the tensor that keeps it alive.
+package struct TensorView {
+  let owner: Tensor
+  let matrix: Matrix
+
+  init(_ tensor: Tensor) {
+    owner = tensor
+    matrix = tensor.matrix
+  }
+
+  init(_ tensor: Tensor, columns: Range<Int>) {
+    owner = tensor
+    matrix = tensor.matrix.columns(columns)
+  }
+}
+
+/// Weight gradients that are still to be computed for one micro-batch of one stage.
+package final class WeightGradients {
+  enum Work {
+    /// dW += dYᵀ X
+    case linear(Linear, outputGradient: TensorView, input: TensorView)
+    case norm(Parameter, outputGradient: TensorView, input: TensorView, inverse: Tensor)
+    /// Row t of the table += row i of the gradient, t = tokens[i].
+    case embedding(Parameter, gradient: Tensor, tokens: [Int32])
+    case experts(RoutedExperts, ExpertActivations)
+  }
+
+  private var pending: [Work] = []
+
+  package init() {}
+
+  package var isEmpty: Bool { pending.isEmpty }
+
+  func append(_ work: Work) { pending.append(work) }
+
+  func linear(_ layer: Linear, _ outputGradient: TensorView, _ input: TensorView) {
+    pending.append(.linear(layer, outputGradient: outputGradient, input: input))
+  }
+
+  /// Adds every pending gradient to its buffer and lets go of the tensors.
+  package func perform() {
+    for work in pending {
+      switch work {
+      case .linear(let layer, let dy, let x):
+        transposedMultiply(dy.matrix, x.matrix, into: layer.gradient, beta: 1)
+      case .norm(let weight, let dy, let x, let inverse):
+        rmsNormWeightGradient(
+          dy.matrix, x: x.matrix, inverse: inverse.base, into: weight.gradient.base)
+      case .embedding(let table, let gradient, let tokens):
+        scatterAddRows(gradient.matrix, tokens[...], into: table.gradient)
+      case .experts(let experts, let activations):
+        experts.weightGradients(activations)
+      }
+    }
+    pending.removeAll(keepingCapacity: true)
+  }
+}
