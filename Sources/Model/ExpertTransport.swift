@@ -24,7 +24,7 @@ package final class DispatchedTokens {
 }
 
 /// One transfer in flight; finished by the transport that started it.
-package final class Transfer {
+package final class ExpertTransfer {
   package let state: AnyObject?
   package let tensor: Tensor?
   package let gates: Tensor?
@@ -43,22 +43,22 @@ package protocol ExpertTransport: AnyObject {
   var localExperts: Range<Int> { get }
 
   /// Token rows [tokens, hidden] to the ranks of their experts.
-  func startDispatch(_ tokens: Tensor, _ routing: Routing) throws -> Transfer
-  func finishDispatch(_ transfer: Transfer) throws -> DispatchedTokens
+  func startDispatch(_ tokens: Tensor, _ routing: Routing) throws -> ExpertTransfer
+  func finishDispatch(_ transfer: ExpertTransfer) throws -> DispatchedTokens
 
   /// One output row for each received token back to its source, summed there: [tokens, hidden].
-  func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) throws -> Transfer
-  func finishCombine(_ transfer: Transfer) throws -> Tensor
+  func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) throws -> ExpertTransfer
+  func finishCombine(_ transfer: ExpertTransfer) throws -> Tensor
 
   /// Combine's backward: output gradients [tokens, hidden] to the experts, along the known way.
-  func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) throws -> Transfer
-  func finishCombineGradient(_ transfer: Transfer) throws -> Tensor
+  func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) throws -> ExpertTransfer
+  func finishCombineGradient(_ transfer: ExpertTransfer) throws -> Tensor
 
   /// Dispatch's backward: input gradients [received, hidden] and gate gradients
   /// [received, expertsPerToken] to the sources, rows summed, gates put in their slots.
   func startDispatchGradient(_ gradient: Tensor, gates: Tensor, _ tokens: DispatchedTokens) throws
-    -> Transfer
-  func finishDispatchGradient(_ transfer: Transfer) throws -> (rows: Tensor, gates: Tensor)
+    -> ExpertTransfer
+  func finishDispatchGradient(_ transfer: ExpertTransfer) throws -> (rows: Tensor, gates: Tensor)
 }
 
 /// All experts in one process: nothing moves.
@@ -67,11 +67,11 @@ package final class LocalTransport: ExpertTransport {
 
   package init(experts: Int) { localExperts = 0..<experts }
 
-  package func startDispatch(_ tokens: Tensor, _ routing: Routing) -> Transfer {
-    Transfer(state: routing, tensor: tokens)
+  package func startDispatch(_ tokens: Tensor, _ routing: Routing) -> ExpertTransfer {
+    ExpertTransfer(state: routing, tensor: tokens)
   }
 
-  package func finishDispatch(_ transfer: Transfer) -> DispatchedTokens {
+  package func finishDispatch(_ transfer: ExpertTransfer) -> DispatchedTokens {
     guard let rows = transfer.tensor, let routing = transfer.state as? Routing else {
       preconditionFailure("a dispatch is finished with the transfer that started it")
     }
@@ -79,32 +79,32 @@ package final class LocalTransport: ExpertTransport {
       rows: rows, experts: routing.experts, gates: routing.gates.array, plan: nil)
   }
 
-  package func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) -> Transfer {
-    Transfer(tensor: outputs)
+  package func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) -> ExpertTransfer {
+    ExpertTransfer(tensor: outputs)
   }
 
-  package func finishCombine(_ transfer: Transfer) -> Tensor { arrived(transfer) }
+  package func finishCombine(_ transfer: ExpertTransfer) -> Tensor { arrived(transfer) }
 
-  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) -> Transfer {
-    Transfer(tensor: gradient)
+  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) -> ExpertTransfer {
+    ExpertTransfer(tensor: gradient)
   }
 
-  package func finishCombineGradient(_ transfer: Transfer) -> Tensor { arrived(transfer) }
+  package func finishCombineGradient(_ transfer: ExpertTransfer) -> Tensor { arrived(transfer) }
 
   package func startDispatchGradient(
     _ gradient: Tensor, gates: Tensor, _ tokens: DispatchedTokens
-  ) -> Transfer {
-    Transfer(tensor: gradient, gates: gates)
+  ) -> ExpertTransfer {
+    ExpertTransfer(tensor: gradient, gates: gates)
   }
 
-  package func finishDispatchGradient(_ transfer: Transfer) -> (rows: Tensor, gates: Tensor) {
+  package func finishDispatchGradient(_ transfer: ExpertTransfer) -> (rows: Tensor, gates: Tensor) {
     guard let gates = transfer.gates else {
       preconditionFailure("a dispatch gradient carries gate gradients")
     }
     return (arrived(transfer), gates)
   }
 
-  private func arrived(_ transfer: Transfer) -> Tensor {
+  private func arrived(_ transfer: ExpertTransfer) -> Tensor {
     guard let tensor = transfer.tensor else {
       preconditionFailure("a local transfer carries its tensor")
     }

@@ -21,7 +21,7 @@ final class BlockPass {
   /// The block's output while it is being made, and the routed experts' part of it.
   var output: Tensor?
   var routedOutput: Tensor?
-  var transfer: Transfer?
+  var transfer: ExpertTransfer?
   /// Gradients on the way back: of the output, of the MLP's input, of the routed rows.
   var outputGradient: Tensor?
   var normedGradient: Tensor?
