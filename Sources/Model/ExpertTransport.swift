@@ -76,7 +76,7 @@ package final class LocalTransport: ExpertTransport {
       preconditionFailure("a dispatch is finished with the transfer that started it")
     }
     return DispatchedTokens(
-      rows: rows, experts: routing.experts, gates: routing.gates.array, plan: nil)
+      rows: rows, experts: Array(routing.experts), gates: routing.gates.array, plan: nil)
   }
 
   package func startCombine(_ outputs: Tensor, _ tokens: DispatchedTokens) -> ExpertTransfer {

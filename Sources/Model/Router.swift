@@ -10,7 +10,7 @@ package final class Routing {
   package let tokens: Int
   package let expertsPerToken: Int
   /// [tokens, expertsPerToken], ascending expert numbers in each row.
-  package var experts: [Int32]
+  package let experts: UnsafeMutableBufferPointer<Int32>
   /// [tokens, expertsPerToken]
   package let gates: Tensor
   /// Affinities s [tokens, experts].
@@ -20,8 +20,17 @@ package final class Routing {
     self.tokens = tokens
     self.expertsPerToken = expertsPerToken
     self.scores = scores
-    experts = Array(repeating: 0, count: tokens * expertsPerToken)
+    experts = .allocate(capacity: tokens * expertsPerToken)
+    experts.initialize(repeating: 0)
     gates = Tensor(tokens, expertsPerToken)
+  }
+
+  deinit { experts.deallocate() }
+
+  /// First of the expert numbers; valid while this value lives.
+  package var expertPointer: UnsafePointer<Int32> {
+    guard let base = experts.baseAddress else { preconditionFailure("allocated, maybe empty") }
+    return UnsafePointer(base)
   }
 }
 

@@ -1,0 +1,39 @@
+// A forward and a backward micro-batch as one unit (report section 3.2.1, figure 4): the four
+// components of both interleave so that each exchange is in flight under the other's compute.
+//
+//   compute   MLP(B) MLP(W) │ MLP(F)      │ ATTN(B) ATTN(W) │ ATTN(F)
+//   exchange  DISPATCH(F)   │ DISPATCH(B) │ COMBINE(F)      │ COMBINE(B)
+
+internal import Model
+
+enum OverlappedPair {
+  /// Runs both to their end. The backward is a full one: weight halves run in their places.
+  static func run(_ forward: StageForward, _ backward: StageBackward) throws {
+    try backward.startCombine()
+    forward.attention()
+    while true {
+      try forward.startDispatch()
+      try backward.finishCombine()
+      backward.mlpInput()
+      backward.weights.perform()
+
+      try backward.startDispatch()
+      forward.sharedExperts()
+      try forward.finishDispatch()
+      forward.routedExperts()
+
+      try forward.startCombine()
+      try backward.finishDispatch()
+      backward.attentionInput()
+      backward.weights.perform()
+      try forward.finishCombine()
+
+      if backward.isDone || forward.isDone { break }
+      try backward.startCombine()
+      forward.attention()
+    }
+    // Stages of different length: the longer one goes on alone.
+    if !forward.isDone { try forward.run() }
+    if !backward.isDone { try backward.run { backward.weights.perform() } }
+  }
+}

@@ -1,0 +1,161 @@
+// Performs the actions of a schedule plan with real numbers. It decides nothing: what runs when,
+// and what is sent to whom, stands in the list.
+
+internal import Kernels
+internal import MessagePassing
+package import Model
+internal import ModelSpec
+package import Schedules
+
+final class ScheduleExecutor {
+  private let model: RankModel
+  private let channel: PipelineChannel
+  private let clock: ActivityClock
+  private let pipelineRank: Int
+  private let hidden: Int
+
+  /// State of one pass over a plan.
+  private var plan: SchedulePlan
+  private var scales = LossScales(main: 0, mtp: 0, balance: 0)
+  private var batch: (Int) -> MicroBatch = { _ in preconditionFailure("no batch is set") }
+  private var passes: [Cell: StagePass] = [:]
+  private var pendingWeights: [Cell: WeightGradients] = [:]
+  /// Values made here, until they are sent or used by a neighbour stage on this rank.
+  private var made: [Message: Tensor] = [:]
+  private(set) var losses = LossSums()
+  /// Most (stage, micro-batch) activations alive at once in the last pass.
+  private(set) var peakActivations = 0
+
+  init(
+    _ model: RankModel, plan: SchedulePlan, world: Communicator, clock: ActivityClock
+  ) {
+    self.model = model
+    self.plan = plan
+    self.clock = clock
+    let layout = model.placement.layout
+    pipelineRank = layout.pipelineRank(of: world.rank)
+    hidden = model.placement.spec.hiddenSize
+    channel = PipelineChannel(world: world, layout: layout, clock: clock)
+  }
+
+  /// Performs `plan` from start to end; `batch` gives this data rank's micro-batch of a number.
+  /// Returns the summed losses.
+  func run(
+    _ plan: SchedulePlan, scales: LossScales, batch: @escaping (Int) -> MicroBatch
+  ) throws -> LossSums {
+    self.plan = plan
+    self.scales = scales
+    self.batch = batch
+    losses = LossSums()
+    peakActivations = 0
+    for action in plan.actions[pipelineRank] {
+      try clock.during(.compute) { try perform(action) }
+    }
+    try channel.finishSends()
+    passes.removeAll()
+    made.removeAll()
+    return losses
+  }
+
+  private func perform(_ action: Action) throws {
+    switch action {
+    case .forward(let cell):
+      let forward = try beginForward(cell)
+      try forward.run()
+      endForward(cell, forward)
+    case .backward(let cell):
+      let weights = WeightGradients()
+      let backward = try beginBackward(cell, weights)
+      try backward.run { weights.perform() }
+      endBackward(cell, backward)
+    case .backwardInput(let cell):
+      let backward = try beginBackward(cell, WeightGradients())
+      try backward.run {}
+      pendingWeights[cell] = backward.weights
+      endBackward(cell, backward)
+    case .backwardWeight(let cell):
+      guard let weights = pendingWeights.removeValue(forKey: cell) else {
+        preconditionFailure("the plan was checked: W follows its I")
+      }
+      weights.perform()
+    case .overlapped(let forwardCell, let backwardCell):
+      let forward = try beginForward(forwardCell)
+      let backward = try beginBackward(backwardCell, WeightGradients())
+      try OverlappedPair.run(forward, backward)
+      endForward(forwardCell, forward)
+      endBackward(backwardCell, backward)
+    case .sendForward, .sendBackward:
+      try send(action)
+    case .receiveForward, .receiveBackward:
+      try receive(action)
+    }
+  }
+
+  // MARK: Compute
+
+  private func beginForward(_ cell: Cell) throws -> StageForward {
+    guard let stage = model.stages[cell.stage] else {
+      preconditionFailure("the plan was checked: this rank holds stage \(cell.stage)")
+    }
+    let pass = StagePass(
+      stage, batch(cell.microbatch), scales: scales,
+      forwardOnly: plan.schedule.purpose == .evaluation)
+    passes[cell] = pass
+    peakActivations = max(peakActivations, passes.count)
+    let input =
+      cell.stage == 0 ? nil : try value(Message(payload: .activation, source: cell.previous))
+    return StageForward(pass, input: input)
+  }
+
+  private func endForward(_ cell: Cell, _ forward: StageForward) {
+    losses.main += forward.pass.losses.main
+    losses.mtp += forward.pass.losses.mtp
+    losses.balance += forward.pass.losses.balance
+    if cell.stage < plan.schedule.stages - 1, let output = forward.output {
+      made[Message(payload: .activation, source: cell)] = output
+    }
+    if forward.pass.forwardOnly { passes.removeValue(forKey: cell) }
+  }
+
+  private func beginBackward(_ cell: Cell, _ weights: WeightGradients) throws -> StageBackward {
+    guard let pass = passes[cell] else {
+      preconditionFailure("the plan was checked: a backward follows its forward")
+    }
+    let gradient =
+      cell.stage == plan.schedule.stages - 1
+      ? nil : try value(Message(payload: .gradient, source: cell.next))
+    return StageBackward(pass, gradient: gradient, weights: weights)
+  }
+
+  private func endBackward(_ cell: Cell, _ backward: StageBackward) {
+    passes.removeValue(forKey: cell)
+    if cell.stage > 0, let gradient = backward.inputGradient {
+      made[Message(payload: .gradient, source: cell)] = gradient
+    }
+  }
+
+  // MARK: Communication
+
+  /// A value from a neighbour stage: received, or made on this rank.
+  private func value(_ message: Message) throws -> Tensor {
+    if let received = try channel.take(message) { return received }
+    guard let local = made.removeValue(forKey: message) else {
+      preconditionFailure("the plan was checked: a value is there before it is used")
+    }
+    return local
+  }
+
+  private func send(_ action: Action) throws {
+    guard let message = action.message, let tensor = made.removeValue(forKey: message) else {
+      preconditionFailure("the plan was checked: a send follows what makes its value")
+    }
+    try channel.send(message, tensor, in: plan.schedule)
+  }
+
+  private func receive(_ action: Action) throws {
+    guard let message = action.message else { return }
+    let shape = batch(message.source.microbatch)
+    try channel.receive(
+      message, in: plan.schedule, rows: shape.sequences * shape.length, columns: hidden)
+  }
+}
