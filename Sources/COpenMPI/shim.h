@@ -18,4 +18,6 @@ static inline MPI_Request dsv3_request_null(void) { return MPI_REQUEST_NULL; }
 static inline MPI_Status *dsv3_status_ignore(void) { return MPI_STATUS_IGNORE; }
 static inline MPI_Errhandler dsv3_errors_return(void) { return MPI_ERRORS_RETURN; }
 static inline void *dsv3_in_place(void) { return MPI_IN_PLACE; }
+static inline MPI_Info dsv3_info_null(void) { return MPI_INFO_NULL; }
+static inline MPI_Status *dsv3_statuses_ignore(void) { return MPI_STATUSES_IGNORE; }
 #endif

@@ -1,0 +1,25 @@
+// What Open MPI is told through its environment before it starts: how to wait and how to copy
+// between the ranks of one machine. Whatever the user has set stays.
+
+import CSystem
+import Glibc
+
+enum MPIEnvironment {
+  /// A message of this many bytes or more may be delivered by a hand-shake: its sender learns only
+  /// later that it was taken. Less than the shared-memory transport's eager limit (4 KiB).
+  static let smallestHandshake = 3_900
+
+  /// Sets the defaults. Before `MPI_Init`.
+  static func setDefaults() {
+    // MPI's own blocking calls (start-up, finish) spin; ranks that share a core must yield then.
+    setDefault("OMPI_MCA_mpi_yield_when_idle", "1")
+    // Where the kernel forbids copying between processes, MPI would warn at every message.
+    if dsv3_may_copy_between_processes() == 0 {
+      setDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
+    }
+  }
+
+  private static func setDefault(_ name: String, _ value: String) {
+    setenv(name, value, 0)
+  }
+}

@@ -1,0 +1,227 @@
+// All messages of a rank that are under way, and the one way to wait for any of them: look a few
+// times, then sleep on the doorbell. With 16 ranks on 2 cores, a rank that waits by polling takes
+// its fair share of the processor from those that compute, however politely it yields.
+
+import COpenMPI
+import CSystem
+
+/// What a rank did with its time in this room. Counts since the start.
+package struct MessageStatistics: Sendable, Equatable {
+  /// Wall-clock (monotonic) nanoseconds inside blocking waits.
+  package var waitNanoseconds = 0
+  /// Waits that didn't find their message already there.
+  package var waits = 0
+  /// Times the rank went to sleep, and how many of these ended by the clock instead of a ring.
+  package var sleeps = 0
+  package var timeouts = 0
+  /// Messages sent, and their bytes.
+  package var messages = 0
+  package var bytes = 0
+}
+
+/// The table of requests under way and the waiting policy. One per process; not thread-safe.
+final class Waiter {
+  private struct Entry {
+    var transfer: Unmanaged<Transfer>
+    /// Slot of the sender on the doorbell if it may wait for this message to be taken, else -1.
+    var sender: Int32
+    var isReceive: Bool
+  }
+
+  /// Shortest and longest sleep without a ring, in nanoseconds. The clock is only for what nobody
+  /// rings for: ranks on other machines, and hand-shakes inside MPI.
+  private static let shortestSleep: Int64 = 500_000
+  private static let longestSleep: Int64 = 8_000_000
+  private static let longestRemoteSleep: Int64 = 100_000
+
+  var statistics = MessageStatistics()
+  /// Set on the way out after a failure: transfers that are dropped then don't trap.
+  var isGivenUp = false
+  /// Exchanges that have messages to forward when others have arrived.
+  var relays: [ExchangeInFlight] = []
+
+  let doorbell: Doorbell?
+  private let spinNanoseconds: Int64
+  private let longestSleep: Int64
+
+  private var capacity = 64
+  private var count = 0
+  private var requests: UnsafeMutablePointer<MPI_Request?>
+  private var statuses: UnsafeMutablePointer<MPI_Status>
+  private var indices: UnsafeMutablePointer<Int32>
+  private var entries: UnsafeMutablePointer<Entry>
+
+  /// `spinNanoseconds`: how long to look before the first sleep; `hasRemotePeers`: some ranks can't
+  /// ring, so sleep short.
+  init(doorbell: Doorbell?, spinNanoseconds: Int64, hasRemotePeers: Bool) {
+    self.doorbell = doorbell
+    self.spinNanoseconds = spinNanoseconds
+    longestSleep =
+      hasRemotePeers || doorbell == nil ? Self.longestRemoteSleep : Self.longestSleep
+    requests = .allocate(capacity: capacity)
+    statuses = .allocate(capacity: capacity)
+    indices = .allocate(capacity: capacity)
+    entries = .allocate(capacity: capacity)
+  }
+
+  deinit {
+    requests.deallocate()
+    statuses.deallocate()
+    indices.deallocate()
+    entries.deallocate()
+  }
+
+  // MARK: The table
+
+  /// Adds a request that MPI has just returned.
+  @inline(__always)
+  func add(_ request: MPI_Request?, to transfer: Transfer, sender: Int32, isReceive: Bool) {
+    if count == capacity { grow() }
+    requests[count] = request
+    entries[count] = Entry(
+      transfer: .passUnretained(transfer), sender: sender, isReceive: isReceive)
+    count += 1
+    transfer.pending += 1
+  }
+
+  private func grow() {
+    let larger = capacity * 2
+    requests = Self.moved(requests, count, larger)
+    entries = Self.moved(entries, count, larger)
+    statuses.deallocate()
+    indices.deallocate()
+    statuses = .allocate(capacity: larger)
+    indices = .allocate(capacity: larger)
+    capacity = larger
+  }
+
+  private static func moved<T>(
+    _ old: UnsafeMutablePointer<T>, _ count: Int, _ capacity: Int
+  ) -> UnsafeMutablePointer<T> {
+    let new = UnsafeMutablePointer<T>.allocate(capacity: capacity)
+    new.moveInitialize(from: old, count: count)
+    old.deallocate()
+    return new
+  }
+
+  /// Looks once for completed requests, and lets exchanges forward what arrived. MPI moves data
+  /// only inside this call. Whether anything was complete.
+  @discardableResult
+  func pollOnce() throws(MPIError) -> Bool {
+    guard count > 0 else { return false }
+    var completed: Int32 = 0
+    let code = MPI_Testsome(Int32(count), requests, &completed, indices, statuses)
+    if code != MPI_SUCCESS { throw failure(code, completed) }
+    guard completed > 0 else { return false }
+    for position in 0..<Int(completed) {
+      try complete(Int(indices[position]), statuses + position)
+    }
+    removeCompleted()
+    try advanceRelays()
+    return true
+  }
+
+  /// Looks until there is no news. (A look without news makes MPI move data, so that only the next
+  /// one tells.)
+  func poll() throws(MPIError) {
+    var idle = 0
+    while idle < 2 {
+      idle = try pollOnce() ? 0 : idle + 1
+    }
+  }
+
+  private func complete(
+    _ index: Int, _ status: UnsafeMutablePointer<MPI_Status>
+  ) throws(MPIError) {
+    let entry = entries[index]
+    let transfer = entry.transfer.takeUnretainedValue()
+    transfer.pending -= 1
+    guard entry.isReceive else { return }
+    var bytes: Int32 = 0
+    try check(MPI_Get_count(status, dsv3_byte(), &bytes), "MPI_Get_count")
+    transfer.receivedBytes += Int(bytes)
+    if entry.sender >= 0, Int(bytes) >= MPIEnvironment.smallestHandshake {
+      doorbell?.ring(entry.sender)
+    }
+  }
+
+  private func removeCompleted() {
+    let null = dsv3_request_null()
+    var kept = 0
+    for index in 0..<count where requests[index] != null {
+      if kept != index {
+        requests[kept] = requests[index]
+        entries[kept] = entries[index]
+      }
+      kept += 1
+    }
+    count = kept
+  }
+
+  private func failure(_ code: Int32, _ completed: Int32) -> MPIError {
+    isGivenUp = true
+    if code == MPI_ERR_IN_STATUS {
+      for position in 0..<max(0, Int(completed)) {
+        let status = statuses[position]
+        if status.MPI_ERROR != MPI_SUCCESS, status.MPI_ERROR != MPI_ERR_PENDING {
+          return MPIError(
+            code: status.MPI_ERROR, call: "MPI_Testsome",
+            context: "message from rank \(status.MPI_SOURCE), tag \(status.MPI_TAG)")
+        }
+      }
+    }
+    return MPIError(code: code, call: "MPI_Testsome", context: "\(count) messages under way")
+  }
+
+  private func advanceRelays() throws(MPIError) {
+    var index = 0
+    while index < relays.count {
+      if try relays[index].advance() {
+        relays.remove(at: index)
+      } else {
+        index += 1
+      }
+    }
+  }
+
+  // MARK: Waiting
+
+  /// Returns when `done` is true, which only the completion of messages can make so.
+  @inline(__always)
+  func wait(until done: () -> Bool) throws(MPIError) {
+    if done() { return }
+    try poll()
+    if done() { return }
+    statistics.waits += 1
+    let began = dsv3_nanoseconds()
+    var sleep = Self.shortestSleep
+    var mayLook = spinNanoseconds > 0
+    while true {
+      let seen = doorbell?.rings ?? 0
+      try poll()
+      if done() { break }
+      if mayLook {
+        mayLook = dsv3_nanoseconds() - began < spinNanoseconds
+        continue
+      }
+      try block(seen: seen, sleep: &sleep)
+    }
+    statistics.waitNanoseconds += Int(dsv3_nanoseconds() - began)
+  }
+
+  private func block(seen: UInt32, sleep: inout Int64) throws(MPIError) {
+    precondition(count > 0, "waiting for messages with none under way: nothing can end this wait")
+    statistics.sleeps += 1
+    sleep = min(sleep, longestSleep)
+    guard let doorbell else {
+      var pause = timespec(tv_sec: 0, tv_nsec: Int(sleep))
+      nanosleep(&pause, nil)
+      return
+    }
+    doorbell.sleep(seen: seen, nanoseconds: sleep)
+    if doorbell.rings == seen {
+      statistics.timeouts += 1
+      sleep *= 2
+    }
+  }
+}
