@@ -1,0 +1,91 @@
+// Checks across keys: those that need nothing else, those against a model, against names that
+// other rooms know, and against the number of MPI ranks.
+
+package import ModelSpec
+
+extension RunConfiguration {
+  /// An error about a key of this configuration, with the place where it was given, for checks
+  /// that only other rooms can make.
+  package func error(at keyPath: String, _ problem: String) -> ConfigurationError {
+    let key = Self.schema.first { $0.path == keyPath }
+    return ConfigurationError(
+      problem, origin: origins[keyPath], keyPath: keyPath, value: key?.value(self)?.yaml)
+  }
+
+  /// Refuses the value of a key that names something when it is not among the known names.
+  /// - Parameter kind: what the names are of, such as "schedule".
+  package func check(
+    _ keyPath: String, names kind: String, known: [String]
+  ) throws(ConfigurationError) {
+    guard let key = Self.schema.first(where: { $0.path == keyPath }) else {
+      preconditionFailure("\(keyPath) is no key of the schema")
+    }
+    guard case .text(let name)? = key.value(self), !known.contains(name) else { return }
+    let near = nearestName(to: name, among: known).map { "; did you mean '\($0)'?" } ?? "."
+    let list = known.joined(separator: ", ")
+    throw error(at: keyPath, "unknown \(kind) '\(printable(name))'\(near) Known are: \(list).")
+  }
+
+  /// Checks that need nothing but the configuration. `load` makes them.
+  package func validate() throws(ConfigurationError) {
+    guard layout.data.isMultiple(of: layout.expert) else {
+      throw error(
+        at: "layout.expert",
+        "\(layout.expert) does not divide layout.data = \(layout.data); "
+          + "it may be \(divisors(of: layout.data))")
+    }
+    let factors = [
+      plan.steps, plan.sequenceLength, plan.microBatch, plan.microBatches, layout.data,
+    ]
+    var tokens = 1
+    for factor in factors {
+      let product = tokens.multipliedReportingOverflow(by: factor)
+      guard !product.overflow else {
+        throw error(
+          at: "training.steps",
+          "steps × sequence × micro_batch × microbatches × layout.data, the tokens of the run, "
+            + "does not fit 64 bits")
+      }
+      tokens = product.partialValue
+    }
+  }
+
+  /// Checks against the model, after `applyOverrides(to:)`.
+  /// - Parameter stages: stages of the schedule; nil counts one for each pipeline rank.
+  package func validate(
+    spec: ModelSpec, stages: Int? = nil
+  ) throws(ConfigurationError) {
+    if !spec.routedExperts.isMultiple(of: layout.expert) {
+      throw error(
+        at: "layout.expert",
+        "\(layout.expert) does not divide the model's \(spec.routedExperts) routed experts; "
+          + "with layout.data = \(layout.data) it may be "
+          + divisors(of: layout.data, and: spec.routedExperts))
+    }
+    let stageCount = stages ?? layout.pipeline
+    guard stageCount <= spec.layers else {
+      throw error(
+        at: "layout.pipeline",
+        "\(stageCount) pipeline stages for a model of \(spec.layers) layers leave stages empty; "
+          + "there may be at most \(spec.layers)")
+    }
+    guard let stageLayers else { return }
+    guard stageLayers.count == stageCount else {
+      throw error(
+        at: "layout.stages",
+        "\(stageLayers.count) stages are listed, but the pipeline has \(stageCount)")
+    }
+    let sum = stageLayers.reduce(0, +)
+    guard sum == spec.layers else {
+      throw error(
+        at: "layout.stages",
+        "the listed stages have \(sum) layers together, but the model has \(spec.layers)")
+    }
+  }
+
+  /// The numbers that divide both, as "1, 2, 4".
+  private func divisors(of a: Int, and b: Int = 0) -> String {
+    (1...a).filter { a.isMultiple(of: $0) && b.isMultiple(of: $0) }.map(String.init)
+      .joined(separator: ", ")
+  }
+}
