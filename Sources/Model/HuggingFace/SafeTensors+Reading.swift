@@ -1,0 +1,83 @@
+// Elements of a tensor as the types that the program computes with.
+
+extension SafeTensors {
+  /// The tensor's elements, row by row, converted to Float from F32, F16, BF16 or F64.
+  ///
+  /// Throws `CheckpointError` when there is no such tensor or it has another type.
+  package func floats(_ name: String) throws(CheckpointError) -> [Float] {
+    let info = try info(name)
+    var failure: CheckpointError?
+    let floats = [Float](unsafeUninitializedCapacity: info.elements) { buffer, count in
+      let destination = UnsafeMutableBufferPointer(rebasing: buffer[..<info.elements])
+      do throws(CheckpointError) {
+        try copy(name, into: destination)
+        count = info.elements
+      } catch {
+        failure = error
+        count = 0
+      }
+    }
+    if let failure { throw failure }
+    return floats
+  }
+
+  /// Writes the tensor's elements, converted as by `floats(_:)`, to `destination`, which must have
+  /// room for exactly as many.
+  package func copy(
+    _ name: String, into destination: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    let info = try info(name)
+    precondition(
+      destination.count == info.elements,
+      "\(name) has \(info.elements) elements, the destination \(destination.count)")
+    let bytes = UnsafeRawBufferPointer(rebasing: mapping.bytes[info.bytes])
+    switch info.type {
+    case .f32:
+      UnsafeMutableRawBufferPointer(destination).copyMemory(from: bytes)
+    case .bf16:
+      convert(bytes, UInt16.self, into: destination) { Float(bitPattern: UInt32($0) << 16) }
+    case .f16:
+      convert(bytes, UInt16.self, into: destination) { Float(Float16(bitPattern: $0)) }
+    case .f64:
+      convert(bytes, Double.self, into: destination) { Float($0) }
+    default:
+      throw wrongType(info, "F32, F16, BF16 or F64")
+    }
+  }
+
+  /// The tensor's elements, row by row, from I64 or I32.
+  ///
+  /// Throws `CheckpointError` when there is no such tensor or it has another type.
+  package func integers(_ name: String) throws(CheckpointError) -> [Int] {
+    let info = try info(name)
+    let bytes = UnsafeRawBufferPointer(rebasing: mapping.bytes[info.bytes])
+    switch info.type {
+    case .i64:
+      return (0..<info.elements).map {
+        Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self))
+      }
+    case .i32:
+      return (0..<info.elements).map {
+        Int(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self))
+      }
+    default:
+      throw wrongType(info, "I64 or I32")
+    }
+  }
+
+  private func convert<Stored: BitwiseCopyable>(
+    _ bytes: UnsafeRawBufferPointer, _ type: Stored.Type,
+    into destination: UnsafeMutableBufferPointer<Float>, _ value: (Stored) -> Float
+  ) {
+    for index in destination.indices {
+      let offset = index * MemoryLayout<Stored>.size
+      destination[index] = value(bytes.loadUnaligned(fromByteOffset: offset, as: Stored.self))
+    }
+  }
+
+  private func wrongType(_ info: Info, _ expected: String) -> CheckpointError {
+    CheckpointError(
+      .badData, file: source, tensor: info.name,
+      message: "dtype \(info.type.rawValue) where \(expected) is needed")
+  }
+}
