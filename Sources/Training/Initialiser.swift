@@ -2,6 +2,7 @@
 // same on every rank and in every layout. Matrices are normal (report section 4.2), norms are one.
 
 internal import Glibc
+internal import Kernels
 package import Model
 
 package enum Initialiser {
