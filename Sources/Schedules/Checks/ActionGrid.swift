@@ -1,0 +1,47 @@
+// The rank × step grid that an error shows: ranks down, positions of the lists across, trimmed to a
+// window around the marked actions, which stand in `>…<`.
+
+/// A small picture of part of a schedule, for error messages.
+struct ActionGrid {
+  var actions: [[Action]]
+  /// The actions to mark; the window is laid around the first.
+  var marked: [ScheduleError.Position]
+
+  /// Steps shown before and after the first marked action.
+  static let reach = 4
+  /// Most ranks shown.
+  static let rows = 16
+
+  /// The grid as lines of text, without a final newline.
+  var drawing: String {
+    guard let first = marked.first else { return "" }
+    let steps = max(0, first.index - Self.reach)...(first.index + Self.reach)
+    let ranks = window(around: first.rank, count: Self.rows, limit: actions.count)
+    var table = [["rank \\ action"] + steps.map(String.init)]
+    for rank in ranks {
+      table.append(["\(rank)"] + steps.map { text(rank: rank, step: $0) })
+    }
+    let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+    var lines = table.map { row in
+      zip(row, widths).map { cell, width in
+        String(repeating: " ", count: width - cell.count) + cell
+      }.joined(separator: "  ")
+    }
+    if ranks.count < actions.count {
+      lines.append("(ranks \(ranks.lowerBound)–\(ranks.upperBound - 1) of \(actions.count))")
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func text(rank: Int, step: Int) -> String {
+    guard step < actions[rank].count else { return "" }
+    let action = actions[rank][step].shortText
+    let isMarked = marked.contains(.init(rank: rank, index: step))
+    return isMarked ? ">\(action)<" : action
+  }
+
+  private func window(around centre: Int, count: Int, limit: Int) -> Range<Int> {
+    let start = max(0, min(centre - count / 2, limit - count))
+    return start..<min(limit, start + count)
+  }
+}
