@@ -10,7 +10,7 @@ package final class StagePass {
   package let microBatch: MicroBatch
   let scales: LossScales
   /// No gradients are wanted (evaluation).
-  let forwardOnly: Bool
+  package let forwardOnly: Bool
   let keepLogits: Bool
   package internal(set) var losses = LossSums()
   var units: [BlockPass?]

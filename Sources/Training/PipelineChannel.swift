@@ -5,7 +5,7 @@
 internal import Kernels
 internal import MessagePassing
 internal import ModelSpec
-package import Schedules
+internal import Schedules
 
 final class PipelineChannel {
   private let world: Communicator

@@ -3,7 +3,7 @@
 // the last stage uses the first stage's embedding physically.
 
 internal import Kernels
-package import MessagePassing
+internal import Schedules
 package import Model
 package import ModelSpec
 

@@ -3,9 +3,9 @@
 
 internal import Kernels
 internal import MessagePassing
-package import Model
+internal import Model
 internal import ModelSpec
-package import Schedules
+internal import Schedules
 
 final class ScheduleExecutor {
   private let model: RankModel

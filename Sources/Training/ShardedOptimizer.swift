@@ -2,7 +2,7 @@
 // owners (reduce-scatter), each owner updates its shard, and the new values go back to all
 // (all-gather), so every holder ends with the same bits.
 
-internal import Kernels
+package import Kernels
 package import MessagePassing
 package import Model
 package import ModelSpec
