@@ -1,0 +1,154 @@
+// The training step, whole, on one screen: perform the schedule, sum gradients to their owners,
+// clip, update, share, balance the experts, and say what happened.
+
+internal import Kernels
+package import MessagePassing
+package import Model
+internal import ModelSpec
+internal import Schedules
+
+package final class Trainer {
+  package let setup: TrainerSetup
+  package let world: Communicator
+  package let model: RankModel
+  package let optimizer: ShardedOptimizer
+  package let progress: TrainingProgress
+  package let clock = ActivityClock()
+  /// Steps done, also before a resume.
+  package internal(set) var stepsDone = 0
+  /// Experts' transport over MPI, where the experts are spread.
+  private let transport: GroupTransport?
+  private let executor: ScheduleExecutor
+  private var plans: [Int: SchedulePlan] = [:]
+
+  /// Builds this rank's part. Collective.
+  package init(_ setup: TrainerSetup, world: Communicator) throws {
+    BLAS.useOneThread()
+    self.setup = setup
+    self.world = world
+    let (spec, layout, plan) = (setup.spec, setup.layout, setup.plan)
+    let placement = Placement(
+      spec: spec, layout: layout, schedule: try setup.schedule(plan.microBatches),
+      stages: setup.stages)
+    if layout.expert > 1 && spec.routedExperts > 0 {
+      let group = try world.subgroup(worldRanks: layout.expertGroup(of: world.rank), tag: 1)
+      let exchange = try ExpertExchange(
+        group: group, ranksPerNode: layout.gpusPerNode, experts: spec.routedExperts,
+        expertsPerToken: spec.expertsPerToken, hidden: spec.hiddenSize, route: setup.route)
+      transport = GroupTransport(
+        exchange, maxTokens: plan.microBatch * plan.sequenceLength, clock: clock)
+    } else {
+      transport = nil
+    }
+    model = RankModel(
+      placement, rank: world.rank, plan: plan,
+      transport: transport ?? LocalTransport(experts: spec.routedExperts))
+    optimizer = try ShardedOptimizer(model, world: world, plan: plan)
+    progress = TrainingProgress(
+      plan: plan, dataRanks: layout.data, granularity: setup.microbatchRule.multiple,
+      minimum: setup.microbatchRule.minimum)
+    let first = try SchedulePlan(lowering: placement.schedule)
+    try first.dryRun(Self.transportModel)
+    executor = ScheduleExecutor(model, plan: first, world: world, clock: clock)
+    plans[plan.microBatches] = first
+  }
+
+  /// Performs the next step. Collective.
+  package func step() throws -> StepRecord {
+    let start = ActivityClock.now()
+    let step = progress[stepsDone]
+    let before = transport?.traffic ?? ExchangeTraffic()
+    TensorMemory.resetPeak()
+    let losses = try accumulateGradients(step)
+    let norm = try clock.during(.optimizer) { try optimizer.reduceGradients() }
+    let sums = try world.allReduceSum([losses.main, losses.mtp, losses.balance, 0])
+    var record = StepRecord()
+    record.step = stepsDone + 1
+    record.tokens = step.sequences * setup.plan.sequenceLength
+    record.loss = sums[0] / Double(record.tokens)
+    record.mtpLoss = sums[1] / Double(record.tokens * max(setup.spec.mtpDepth, 1))
+    record.balanceLoss = sums[2]
+    record.gradientNorm = norm
+    record.learningRate = step.learningRate
+    guard record.loss.isFinite, norm.isFinite else {
+      throw TrainingError.notFinite(
+        step: record.step, loss: record.loss, gradientNorm: norm, learningRate: step.learningRate)
+    }
+    try clock.during(.optimizer) {
+      try optimizer.update(norm: norm, learningRate: step.learningRate, number: record.step)
+    }
+    let load = try ExpertLoad(model, world: world)
+    load.updateBiases(model, speed: step.biasUpdateSpeed)
+    record.maxExpertLoadRatio = load.worstRatio
+    let traffic = transport?.traffic ?? ExchangeTraffic()
+    let bytes = try world.allReduceSum([
+      traffic.nvlinkBytes - before.nvlinkBytes, traffic.infinibandBytes - before.infinibandBytes,
+    ])
+    record.nvlinkBytes = bytes[0]
+    record.infinibandBytes = bytes[1]
+    record.peakMemoryBytes = Int(
+      try world.allReduceMax([Double(TensorMemory.usage.peak)])[0])
+    record.wallSeconds = Double(ActivityClock.now() - start) / 1e9
+    stepsDone += 1
+    return record
+  }
+
+  /// Forward and backward of one step: gradients are left in the store, summed over this rank's
+  /// micro-batches only. Returns this rank's loss sums.
+  package func accumulateGradients(_ step: StepPlan) throws -> LossSums {
+    model.store.zeroGradients()
+    for stage in model.stageNumbers {
+      for (_, router) in model.routers(stage: stage) { router.resetLoad() }
+    }
+    let tokens = Double(step.sequences * setup.plan.sequenceLength)
+    let scales = LossScales(
+      main: 1 / tokens, mtp: step.mtpWeight / Double(max(setup.spec.mtpDepth, 1)) / tokens,
+      balance: setup.plan.balanceLossWeight / Double(step.sequences))
+    let source = batches(first: step.firstSequenceIndex)
+    return try executor.run(try plan(microBatches: step.microBatches), scales: scales) {
+      source.training($0)
+    }
+  }
+
+  /// Mean cross-entropy of the main model over the held-out text, in nats a token; the first
+  /// `limit` sequences of it. nil when nothing is held out. Collective.
+  package func heldOutLoss(limit: Int = 2048) throws -> Double? {
+    let windows = min(setup.tokens.heldOutWindows, limit)
+    guard windows > 0 else { return nil }
+    let forward = try SchedulePlan(
+      lowering: try plan(microBatches: setup.plan.microBatches).schedule.forwardOnly)
+    let perPass = setup.plan.microBatches * setup.layout.data * setup.plan.microBatch
+    let none = LossScales(main: 0, mtp: 0, balance: 0)
+    var sum = 0.0
+    for first in stride(from: 0, to: windows, by: perPass) {
+      let source = batches(first: first, heldOutLimit: windows)
+      sum += try executor.run(forward, scales: none) { source.heldOut($0) }.main
+    }
+    let total = try world.allReduceSum([sum])[0]
+    return total / Double(windows * setup.plan.sequenceLength)
+  }
+
+  /// Bytes of all exchanges of this rank so far.
+  package var traffic: ExchangeTraffic { transport?.traffic ?? ExchangeTraffic() }
+
+  /// Most (stage, micro-batch) activations this rank held at once in the last pass.
+  package var peakActivations: Int { executor.peakActivations }
+
+  /// How the executor's messages behave: sends never wait, receives are posted and waited for
+  /// where the value is used.
+  private static let transportModel = Transport(sends: .buffered, receives: .posted)
+
+  private func plan(microBatches: Int) throws -> SchedulePlan {
+    if let plan = plans[microBatches] { return plan }
+    let plan = try SchedulePlan(lowering: try setup.schedule(microBatches))
+    try plan.dryRun(Self.transportModel)
+    plans[microBatches] = plan
+    return plan
+  }
+
+  private func batches(first: Int, heldOutLimit: Int = .max) -> BatchSource {
+    BatchSource(
+      tokens: setup.tokens, microBatch: setup.plan.microBatch, dataRanks: setup.layout.data,
+      dataRank: setup.layout.dataRank(of: world.rank), first: first, heldOutLimit: heldOutLimit)
+  }
+}

@@ -1,0 +1,56 @@
+// Everything a trainer is given: what is trained, where, in which order, on which text. The worker
+// fills it from the configuration; tests fill it by hand.
+
+package import MessagePassing
+package import ModelSpec
+package import Schedules
+
+package struct TrainerSetup {
+  package var spec: ModelSpec
+  package var layout: Layout
+  package var plan: TrainingPlan
+  /// Layers of each stage.
+  package var stages: [Range<Int>]
+  package var route: ExchangeRoute
+  /// The schedule for a number of micro-batches, and which numbers it takes.
+  package var schedule: (Int) throws -> Schedule
+  package var microbatchRule: MicrobatchRule
+  package var tokens: TokenStream
+
+  package init(
+    spec: ModelSpec, layout: Layout, plan: TrainingPlan, stages: [Range<Int>],
+    route: ExchangeRoute, schedule: @escaping (Int) throws -> Schedule,
+    microbatchRule: MicrobatchRule, tokens: TokenStream
+  ) {
+    self.spec = spec
+    self.layout = layout
+    self.plan = plan
+    self.stages = stages
+    self.route = route
+    self.schedule = schedule
+    self.microbatchRule = microbatchRule
+    self.tokens = tokens
+  }
+}
+
+/// What went wrong while training, with the exit code it deserves.
+package enum TrainingError: Error, Equatable, CustomStringConvertible {
+  /// Loss or gradient norm is NaN or infinite.
+  case notFinite(step: Int, loss: Double, gradientNorm: Double, learningRate: Double)
+  /// The two holders of a stage ended a step with different weights.
+  case holdersDiffer(step: Int, group: String)
+
+  package var exitCode: Int32 { 70 }
+
+  package var description: String {
+    switch self {
+    case .notFinite(let step, let loss, let norm, let rate):
+      "step \(step): the loss is \(loss) and the gradient norm \(norm) (learning rate \(rate)): "
+        + "lower training.learning_rate, lengthen training.warmup_steps, or lower "
+        + "training.clip_norm"
+    case .holdersDiffer(let step, let group):
+      "step \(step): the ranks that share the weights \(group) no longer agree on them: "
+        + "a fault of this machine's memory or of dsv3"
+    }
+  }
+}
