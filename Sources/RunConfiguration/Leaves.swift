@@ -26,6 +26,11 @@ enum SchemaTree {
     _ name: String, in section: String, origin: Origin
   ) -> ConfigurationError {
     let children = children(of: section)
+    if isKey(section) {
+      return ConfigurationError(
+        "'\(section)' is a value and has no keys below it", origin: origin,
+        keyPath: joined(section, name))
+    }
     let suggestion = nearestName(to: name, among: children) ?? elsewhere(name)
     let question = suggestion.map { "; did you mean '\($0)'?" } ?? "."
     let owner = section.isEmpty ? "the file" : "'\(section)'"

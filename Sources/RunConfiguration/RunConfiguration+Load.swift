@@ -51,7 +51,7 @@ extension RunConfiguration {
 extension Leaves {
   /// Adds what one `KEY=VALUE` sets.
   mutating func add(override: String) throws(ConfigurationError) {
-    guard let equals = override.firstIndex(of: "=") else {
+    guard let equals = override.firstIndex(of: "="), equals > override.startIndex else {
       throw ConfigurationError(
         "expected KEY=VALUE, such as --set layout.pipeline=2", kind: .usage,
         origin: .commandLine(override))

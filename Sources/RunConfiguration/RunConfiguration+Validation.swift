@@ -31,7 +31,7 @@ extension RunConfiguration {
     guard layout.data.isMultiple(of: layout.expert) else {
       throw error(
         at: "layout.expert",
-        "\(layout.expert) does not divide layout.data = \(layout.data); "
+        "\(shown("layout.expert")) does not divide layout.data = \(shown("layout.data")); "
           + "it may be \(divisors(of: layout.data))")
     }
     let factors = [
@@ -58,7 +58,7 @@ extension RunConfiguration {
     if !spec.routedExperts.isMultiple(of: layout.expert) {
       throw error(
         at: "layout.expert",
-        "\(layout.expert) does not divide the model's \(spec.routedExperts) routed experts; "
+        "\(shown("layout.expert")) does not divide the model's \(spec.routedExperts) routed experts; "
           + "with layout.data = \(layout.data) it may be "
           + divisors(of: layout.data, and: spec.routedExperts))
     }
@@ -81,6 +81,12 @@ extension RunConfiguration {
         at: "layout.stages",
         "the listed stages have \(sum) layers together, but the model has \(spec.layers)")
     }
+  }
+
+  /// The value of a key for a message, marked when nobody gave it.
+  private func shown(_ keyPath: String) -> String {
+    let value = Self.schema.first { $0.path == keyPath }?.value(self)?.yaml ?? ""
+    return origins[keyPath] == nil ? value + " (the default)" : value
   }
 
   /// The numbers that divide both, as "1, 2, 4".

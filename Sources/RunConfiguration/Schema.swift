@@ -153,15 +153,14 @@ extension RunConfiguration {
       "training.learning_rate", \.plan.learningRate, .notNegative, "Peak of the learning rate."),
     SettingKey(
       "training.lr_schedule", \.plan.learningRateSchedule, .choice(),
-      "Learning rate over the run: always its peak, or warm-up, plateau, cosine and two tails "
-        + "in the report's proportions."),
+      "Learning rate over the run: constant, or warm-up, plateau, cosine and two tails in the "
+        + "report's proportions."),
     SettingKey(
       "training.warmup_steps", \.plan.warmupSteps, .integer(0...SizeLimit.steps), unit: "steps",
       "Steps until the learning rate reaches its peak."),
     SettingKey(
       "training.batch_schedule", \.plan.batchSchedule, .choice(),
-      "Batch size over the run: always all micro-batches, or growing at the start as in the "
-        + "report."),
+      "Batch size over the run: constant, or growing at the start as in the report."),
   ]
 
   private static let optimizerKeys: [SettingKey] = [

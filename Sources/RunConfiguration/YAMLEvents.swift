@@ -136,16 +136,16 @@ extension YAMLEvents {
     case "could not find expected ':'":
       return "a key here is not followed by ':' and a space"
     case "did not find expected ',' or ']'":
-      return "expected ',' or ']'; the '[' of \(opened) is not closed"
+      return "expected ',' or ']' in the list that '[' begins at \(opened)"
     case "did not find expected ',' or '}'":
-      return "expected ',' or '}'; the '{' of \(opened) is not closed"
+      return "expected ',' or '}' in the mapping that '{' begins at \(opened)"
     case "mapping values are not allowed in this context":
       return "a ':' does not fit here; the line above may lack its ':', "
         + "or the indentation is off"
     case "did not find expected key":
       return "expected a key; the indentation differs from that of the keys above"
     case "found unexpected end of stream":
-      return "the quotation mark of \(opened) is not closed"
+      return "the quotation mark at \(opened) is not closed"
     default:
       let context = parser.pointee.context.map { " " + String(cString: $0) } ?? ""
       return problem + context

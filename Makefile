@@ -1,0 +1,65 @@
+# Two commands matter: `make run` trains, `make test` proves. Both set up what is missing first.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Ranks to start; the layout in cluster.yaml must make as many.
+NP ?= 16
+# Further arguments of the worker, e.g. ARGS="--steps 20 --set schedule.name=1f1b".
+ARGS ?=
+# Ranks of the tests that need several, and which suites those are.
+TEST_NP ?= 4
+TEST_FILTER ?= MPI
+# Seconds after which tests count as hung.
+TEST_SECONDS ?= 600
+
+BUILD := .build/release
+BUNDLE := $(BUILD)/dsv3PackageTests.xctest
+WITH_MPI := scripts/with-mpi
+# A warning is an error where nobody would read it.
+STRICT := $(if $(CI),-Xswiftc -warnings-as-errors)
+
+.PHONY: help setup build run test bench test-asan lint format clean
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'make run NP=4 ARGS="--set layout.pipeline=2 --set layout.data=2 --set layout.expert=2"'
+
+setup: ## Install what is missing: Open MPI, OpenBLAS, libyaml (asks sudo when not root)
+	@scripts/setup
+
+build: setup ## Compile the commands, optimised
+	@swift build -c release
+
+run: build ## Train with cluster.yaml on NP ranks (16), the worker's arguments in ARGS
+	@$(WITH_MPI) mpirun -n $(NP) $(BUILD)/dsv3-worker $(ARGS)
+
+test: setup ## All tests, in one process and then on 4 ranks
+	@swift build -c release --build-tests $(STRICT)
+	@echo 'Tests in one process:'
+	@$(WITH_MPI) timeout --foreground -k 10 $(TEST_SECONDS) $(BUNDLE) \
+	  --testing-library swift-testing --quiet \
+	  || { code=$$?; [[ $$code != 124 ]] || echo 'Still running after $(TEST_SECONDS) s.'; exit $$code; }
+	@echo 'Tests on $(TEST_NP) ranks:'
+	@scripts/test-ranks $(TEST_NP) $(TEST_SECONDS) $(BUNDLE) '$(TEST_FILTER)'
+	@echo 'All tests passed, in one process and on $(TEST_NP) ranks.'
+
+bench: build ## Speed of this machine, of a step of one rank, and of 1, 2, 4 and 16 ranks
+	@scripts/bench
+
+test-asan: setup ## The unit tests under the address sanitizer
+	@swift build -c release --build-tests --sanitize=address --scratch-path .build-asan
+	@ASAN_OPTIONS=detect_leaks=0 $(WITH_MPI) \
+	  timeout --foreground -k 10 $(TEST_SECONDS) .build-asan/release/dsv3PackageTests.xctest \
+	  --testing-library swift-testing --quiet
+	@echo 'All tests passed under the address sanitizer.'
+
+lint: ## Complain about style
+	@swift format lint --strict --recursive Sources Tests
+
+format: ## Put style right
+	@swift format --in-place --recursive Sources Tests
+
+clean: ## Remove what was built
+	rm -rf .build .build-asan

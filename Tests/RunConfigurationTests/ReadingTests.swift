@@ -1,0 +1,137 @@
+// Values that are accepted: each key reaches its property, defaults fill the rest, `--set` wins
+// over the file.
+
+import ModelSpec
+import RunConfiguration
+import Testing
+
+@Suite struct ReadingTests {
+  @Test func everyKeyReachesItsProperty() throws {
+    let read = try configuration(repositoryFile("Tests/Fixtures/configuration/every-key.yaml"))
+    #expect(read.modelSource == .path("models/tiny model"))
+    #expect(read.chargeAs == "dsv3-mini" && read.routing == .learned)
+    #expect(read.mtpDepth == 2 && read.vocabularySize == 300 && read.initializerRange == 0.02)
+    #expect(read.clusterPreset == "h20")
+    #expect(read.layout == Layout(pipeline: 3, data: 6, expert: 2, gpusPerNode: 3))
+    #expect(read.stageLayers == [2, 4, 1] && read.exchange == .direct)
+    #expect(read.schedule == .file("my.csv") && read.precision == .fp32)
+    #expect(read.dataSources == ["a.txt", "b: c", "dir/sub"])
+    #expect(read.tokenizer == .bytes && read.heldOutShare == 0.125)
+    #expect(read.checkpointEvery == 0 && read.checkpointKeep == 5)
+    #expect(read.runDirectory == "runs/fixed")
+
+    var plan = TrainingPlan()
+    plan.steps = 99
+    plan.sequenceLength = 64
+    plan.microBatch = 2
+    plan.microBatches = 12
+    plan.seed = .max
+    plan.learningRate = 0.0001
+    plan.learningRateSchedule = .constant
+    plan.warmupSteps = 0
+    plan.batchSchedule = .report
+    plan.beta1 = 0.8
+    plan.beta2 = 0.99
+    plan.epsilon = 0.000001
+    plan.weightDecay = 0
+    plan.weightDecayScope = .all
+    plan.clipNorm = 5
+    plan.biasUpdateSpeed = 0.01
+    plan.biasUpdateUntil = 1
+    plan.balanceLossWeight = 0
+    plan.mtpWeight = 0.25
+    plan.mtpWeightLate = 0.2
+    plan.mtpWeightSwitch = 0.5
+    plan.mtpConvention = .report
+    #expect(read.plan == plan)
+  }
+
+  @Test func dimensionsReplaceThoseOfTheModel() throws {
+    let read = try configuration(repositoryFile("Tests/Fixtures/configuration/every-key.yaml"))
+    var expected = ModelSpec(
+      vocabularySize: 300, hiddenSize: 48, layers: 7, denseLayers: 2, denseIntermediateSize: 100,
+      heads: 3, queryCompression: nil, keyValueCompression: 20, nopeHeadDim: 12, ropeHeadDim: 6,
+      valueHeadDim: 10, routedExperts: 6, sharedExperts: 2, expertIntermediateSize: 24,
+      expertsPerToken: 3, expertGroups: 3, groupsPerToken: 2)
+    expected.routedScalingFactor = 2.5
+    expected.mtpDepth = 2
+    expected.initializerRange = 0.02
+    #expect(read.applyOverrides(to: .example) == expected)
+  }
+
+  @Test func withoutDimensionsTheModelKeepsItsOwn() throws {
+    var spec = ModelSpec.example
+    spec.mtpDepth = 3
+    let untouched = try configuration("model: {mtp: {depth: default}}")
+    #expect(untouched.applyOverrides(to: spec) == spec)
+    let compressed = try configuration("model: {dimensions: {query_compression: 9}}")
+    #expect(compressed.applyOverrides(to: spec).queryCompression == 9)
+  }
+
+  @Test(arguments: ["", "# only a comment\n", "---\n", "layout:\n", "model: {dimensions: ~}"])
+  func emptyFilesAndSectionsGiveTheDefaults(text: String) throws {
+    #expect(try configuration(text) == RunConfiguration())
+  }
+
+  @Test func overridesWinOverTheFileAndTheLastOneWins() throws {
+    let read = try configuration(
+      "training: {steps: 10, sequence: 32}",
+      set: ["training.steps=20", "training.steps=30", "training.lr_schedule=constant"])
+    #expect(read.plan.steps == 30)
+    #expect(read.plan.sequenceLength == 32)
+    #expect(read.plan.learningRateSchedule == .constant)
+  }
+
+  @Test func anOverrideMayBeAMappingThatLeavesOtherKeysAlone() throws {
+    let read = try configuration(
+      "layout: {pipeline: 8, exchange: direct}",
+      set: ["layout={pipeline: 2, data: 1, expert: 1}", "data.sources=[docs, 'a b']"])
+    #expect(read.layout == Layout(pipeline: 2, data: 1, expert: 1, gpusPerNode: 2))
+    #expect(read.exchange == .direct)
+    #expect(read.dataSources == ["docs", "a b"])
+  }
+
+  @Test func anOverrideReplacesTheKeyThatExcludesIt() throws {
+    let file = "model: {preset: dsv3-mini}\nschedule: {name: dualpipe}"
+    let read = try configuration(file, set: ["model.path=m/x=1", "schedule.file=s.csv"])
+    #expect(read.modelSource == .path("m/x=1"))
+    #expect(read.schedule == .file("s.csv"))
+    let back = try configuration("schedule: {file: s.csv}", set: ["schedule.name=1f1b"])
+    #expect(back.schedule == .named("1f1b"))
+  }
+
+  @Test func aSingleValueStandsForAListOfOne() throws {
+    #expect(try configuration("data: {sources: book.txt}").dataSources == ["book.txt"])
+    #expect(try configuration("layout: {stages: 8}").stageLayers == [8])
+    #expect(try configuration("layout: {stages: balanced}").stageLayers == nil)
+  }
+
+  @Test func loadReadsTheNamedFileOrTheDefaultOneIfItExists() throws {
+    let missing = "no-such-directory/cluster.yaml"
+    let all = try RunConfiguration.load(path: nil, overrides: [], defaultPath: missing)
+    #expect(all == RunConfiguration())
+    let error = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration.load(path: missing)
+    }
+    #expect(error?.exitCode == 66)
+    #expect(
+      error?.description
+        == "no-such-directory/cluster.yaml: cannot read the configuration: "
+        + "No such file or directory")
+    let directory = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration.load(path: "/")
+    }
+    #expect(directory?.description == "/: cannot read the configuration: Is a directory")
+  }
+}
+
+extension ModelSpec {
+  /// A model with every dimension another number.
+  static var example: ModelSpec {
+    ModelSpec(
+      vocabularySize: 257, hiddenSize: 64, layers: 8, denseLayers: 1, denseIntermediateSize: 128,
+      heads: 4, queryCompression: 32, keyValueCompression: 16, nopeHeadDim: 11, ropeHeadDim: 8,
+      valueHeadDim: 13, routedExperts: 12, sharedExperts: 1, expertIntermediateSize: 40,
+      expertsPerToken: 2, expertGroups: 4, groupsPerToken: 2)
+  }
+}
