@@ -62,7 +62,7 @@ package struct ScheduleError: Error, Hashable, Sendable, CustomStringConvertible
     if let textPosition {
       places.append("line \(textPosition.line), cell \(textPosition.cell)")
     }
-    if let position {
+    if let position, rule != .deadlock {  // which tells the places itself
       places.append("rank \(position.rank), action \(position.index)")
     }
     let place = places.isEmpty ? "" : places.joined(separator: " = ") + ": "

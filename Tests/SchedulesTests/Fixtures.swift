@@ -1,4 +1,5 @@
-// Reads the files in Tests/Fixtures/schedules, found relative to this source file.
+// Reads the files in Tests/Fixtures/schedules, found relative to this source file, and names the
+// shapes that have a reference order there.
 
 import FoundationEssentials
 import Schedules

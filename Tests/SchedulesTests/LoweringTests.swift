@@ -1,4 +1,5 @@
-// Lowering against the files that PyTorch's own lowering wrote, and the checks of a plan.
+// Lowering against the files that PyTorch's own lowering wrote, and the checks of a plan whose
+// communication came from elsewhere.
 
 import Schedules
 import Testing

@@ -1,4 +1,5 @@
-// The text form of actions and files: what is read, what is refused and where the message points.
+// The text form of actions and files: what is read, what is refused, and where the message points.
+// Several of the refused ones PyTorch's own reader lets pass.
 
 import Schedules
 import Testing
@@ -124,12 +125,12 @@ import Testing
     ("0F0,(0F1;0B1)OVERLAP_F_B,0B0", .order, 1, 2),
     ("0B0,0F0", .order, 1, 1),
     ("0F0\n1F0,1B0,0B0", .placement, 2, 3),
-    ("0F1,0B1", .completeness, nil, nil),
-    ("0F0,0B0\n2F0,2B0", .completeness, nil, nil),
-    ("0F0,0F1,0B0,0B1\n1F0,1B0", .completeness, nil, nil),
-    ("0F1000000,0B1000000", .completeness, nil, nil),
-    ("1000000F1000000,0B0", .completeness, nil, nil),
-    ("0B0", .completeness, nil, nil),
+    ("0F1,0B1", .completeness, 1, 1),
+    ("0F0,0B0\n2F0,2B0", .completeness, 1, 1),
+    ("0F0,0F1,0B0,0B1\n1F0,1B0", .completeness, 1, 2),
+    ("0F1000000,0B1000000", .completeness, 1, 1),
+    ("1000000F1000000,0B0", .completeness, 1, 2),
+    ("0B0", .completeness, 1, 1),
     ("0UNSHARD,0RESHARD", .text, 1, 1),
     ("", .text, nil, nil),
     ("1F0,0F0,0B0,1B0", .deadlock, 1, 1),
@@ -155,9 +156,9 @@ import Testing
       })
     let expected = """
       line 1, cell 3 = rank 0, action 2: `0B1`: `0F1` has not run before it (rule: order)
-      rank \\ action    0    1      2    3  4  5  6
-                  0  0F0  0B0  >0B1<  0F1         
-                  1  1F0  1B0    1F1  1B1         
+      rank \\ action    0    1      2    3
+                  0  0F0  0B0  >0B1<  0F1
+                  1  1F0  1B0    1F1  1B1
       """
     #expect(error.description == expected)
   }

@@ -97,11 +97,21 @@ struct ScheduleCheck {
     }
   }
 
+  /// The error points at an action that makes the absent cell necessary.
   private func missing(_ cell: Cell) -> ScheduleError {
-    ScheduleError(
-      .completeness,
-      "`\(Action.forward(cell))` is on no rank; \(stages) stages × \(microbatches) micro-batches, "
-        + "both numbered from 0, are each forwarded once")
+    let text =
+      "`\(Action.forward(cell))` is on no rank; each of \(stages) stages × \(microbatches) "
+      + "micro-batches, both numbered from 0, is forwarded once"
+    let tests: [(Cell) -> Bool] = [
+      { $0.microbatch == cell.microbatch }, { $0.stage == cell.stage },
+      { $0.stage > cell.stage || $0.microbatch > cell.microbatch },
+    ]
+    for test in tests {
+      if let position = actions.firstPosition(where: { $0.cells.contains(where: test) }) {
+        return ScheduleError(.completeness, text, at: position, in: actions)
+      }
+    }
+    return ScheduleError(.completeness, text)
   }
 
   /// Proves that each cell has one whole backward, on the rank of its forward and after it.
@@ -175,5 +185,15 @@ struct ScheduleCheck {
 
   private func cell(numbered index: Int) -> Cell {
     Cell(stage: index / microbatches, microbatch: index % microbatches)
+  }
+}
+
+extension [[Action]] {
+  /// The first action, rank by rank, of which `test` is true.
+  func firstPosition(where test: (Action) -> Bool) -> ScheduleError.Position? {
+    for (rank, list) in enumerated() {
+      if let index = list.firstIndex(where: test) { return .init(rank: rank, index: index) }
+    }
+    return nil
   }
 }

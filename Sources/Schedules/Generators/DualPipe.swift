@@ -35,7 +35,7 @@ extension Schedule {
 extension MicrobatchRule {
   /// Two pipes with as many micro-batches each, and each pipe at least filled.
   static func dualpipe(ranks: Int) -> MicrobatchRule {
-    MicrobatchRule(minimum: 2 * ranks, multiple: 2)
+    MicrobatchRule(minimum: 2 * min(max(ranks, 1), Schedule.largestCellCount), multiple: 2)
   }
 }
 

@@ -40,8 +40,8 @@ package enum ScheduleCSV {
         .shape, "the file has \(rows.actions.count) lines, one for each of \(ranks) ranks is right")
     }
     let (stages, microbatches) = rows.extent
-    try check("stages", stages, expecting.stages)
-    try check("micro-batches", microbatches, expecting.microbatches)
+    try rows.check("stages", stages, expecting.stages, \.stage)
+    try rows.check("micro-batches", microbatches, expecting.microbatches, \.microbatch)
     let computed = rows.computed
     let schedule: Schedule
     do {
@@ -71,14 +71,5 @@ package enum ScheduleCSV {
 
   private static func text(_ actions: [[Action]]) -> String {
     actions.map { $0.map(\.description).joined(separator: ",") + "\r\n" }.joined()
-  }
-
-  private static func check(_ what: String, _ found: Int, _ expected: Int?)
-    throws(ScheduleError)
-  {
-    if let expected, found != expected {
-      throw ScheduleError(
-        .shape, "the file has \(found) \(what) (numbered from 0), \(expected) are right")
-    }
   }
 }

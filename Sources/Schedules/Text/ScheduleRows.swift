@@ -100,6 +100,17 @@ struct ScheduleRows {
     return result
   }
 
+  /// Refuses a number that is not the expected one, pointing at the first action beyond it.
+  func check(_ what: String, _ found: Int, _ expected: Int?, _ id: (Cell) -> Int)
+    throws(ScheduleError)
+  {
+    guard let expected, found != expected else { return }
+    let text = "the file has \(found) \(what) (numbered from 0), \(expected) are right"
+    let beyond = actions.firstPosition { $0.cells.contains { id($0) >= expected } }
+    guard let beyond else { throw ScheduleError(.shape, text) }
+    throw locating(ScheduleError(.shape, text, at: beyond, in: actions))
+  }
+
   /// `error` with the line and cell of the action it is about.
   func locating(_ error: ScheduleError) -> ScheduleError {
     guard let position = error.position, error.textPosition == nil,
