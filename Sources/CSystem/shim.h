@@ -57,4 +57,7 @@ static inline int dsv3_may_copy_between_processes(void) {
   long copied = syscall(SYS_process_vm_readv, getpid(), &local, 1UL, &remote, 1UL, 0UL);
   return copied == 1 && to == 1;
 }
+
+/* Swift imports RUSAGE_SELF as an enumeration that getrusage does not take. */
+static inline int dsv3_rusage_self(void) { return RUSAGE_SELF; }
 #endif

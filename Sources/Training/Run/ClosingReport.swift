@@ -1,0 +1,61 @@
+// The report at the end of a run, in the manner of LAMMPS: loop time, tokens a second, and where
+// the ranks spent their time, least, mean and most over ranks.
+
+internal import CSystem
+internal import Glibc
+internal import MessagePassing
+
+package struct ClosingReport {
+  private let lines: [String]
+
+  /// Gathers the clocks of all ranks. Collective; every rank gets the same text.
+  package init(
+    _ trainer: Trainer, seconds: Double, steps: Int, tokens: Int, heldOut: (Double?, Double?)
+  ) throws {
+    let world = trainer.world
+    var rows: [(String, Spread)] = []
+    for activity in Activity.allCases {
+      rows.append((activity.name, try world.spread(trainer.clock.seconds(activity))))
+    }
+    let memory = try world.spread(Double(Self.peakResidentBytes()))
+    let loop = try world.spread(seconds).maximum
+    let rate = loop > 0 ? Double(tokens) / loop : 0
+    var lines = [
+      "",
+      "Loop time of \(TextFormat.fixed(loop, 3)) s on \(world.size) "
+        + "\(world.size == 1 ? "rank" : "ranks") for \(steps) steps with \(tokens) tokens",
+      "Performance: \(TextFormat.fixed(rate, 1)) tokens/s, "
+        + "\(TextFormat.fixed(loop > 0 ? Double(steps) / loop : 0, 2)) steps/s",
+      "",
+      "Section          |  min time |  avg time |  max time | % of loop",
+      String(repeating: "-", count: 63),
+    ]
+    for (name, spread) in rows {
+      let share = loop > 0 ? 100 * spread.mean / loop : 0
+      lines.append(
+        TextFormat.left(name, 17)
+          + [spread.minimum, spread.mean, spread.maximum].map {
+            "| " + TextFormat.fixed($0, 4, width: 9) + " "
+          }.joined() + "| " + TextFormat.fixed(share, 1, width: 6))
+    }
+    lines += [
+      "",
+      "Peak resident memory of a rank: min \(TextFormat.bytes(Int(memory.minimum))), "
+        + "avg \(TextFormat.bytes(Int(memory.mean))), max \(TextFormat.bytes(Int(memory.maximum)))",
+    ]
+    if let after = heldOut.1 {
+      let before = heldOut.0.map { " (before training \(TextFormat.fixed($0, 4)))" } ?? ""
+      lines.append("Held-out loss: \(TextFormat.fixed(after, 4)) nats per token" + before)
+    }
+    self.lines = lines
+  }
+
+  package var text: String { lines.joined(separator: "\n") + "\n" }
+
+  /// What the kernel counted for this process (VmHWM).
+  package static func peakResidentBytes() -> Int {
+    var usage = rusage()
+    getrusage(dsv3_rusage_self(), &usage)
+    return usage.ru_maxrss * 1024
+  }
+}
