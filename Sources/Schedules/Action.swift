@@ -30,8 +30,8 @@ package enum Action: Hashable, Sendable {
   case backwardInput(Cell)
   /// `2W0`: the half of a split backward that makes the gradients of the weights.
   case backwardWeight(Cell)
-  /// `(0F8;7B4)OVERLAP_F_B`: a forward and a full backward run as one unit, each hiding the other's
-  /// communication (DeepSeek-V3 report, figure 4).
+  /// `(0F8;7B4)OVERLAP_F_B`: a forward and a full backward run as one unit, each hiding the
+  /// other's communication (DeepSeek-V3 report, figure 4).
   case overlapped(forward: Cell, backward: Cell)
   /// `2SEND_F0`: the output of stage 2 leaves for the rank that runs stage 3.
   case sendForward(Cell)

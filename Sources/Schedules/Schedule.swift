@@ -1,11 +1,12 @@
-// A pipeline schedule as data: per rank, the compute actions of one step in the order the rank runs
-// them. A value of this type is complete, placed and ordered; lowering it (SchedulePlan) adds the
-// communication and proves that it finishes.
+// A pipeline schedule as data: per rank, the compute actions of one step in the order the rank
+// runs them. A value of this type is complete, placed and ordered; lowering it (SchedulePlan) adds
+// the communication and proves that it finishes.
 
-/// One step of a pipeline: ranks, stages, micro-batches, and what each rank computes in which order.
+/// One step of a pipeline: ranks, stages, micro-batches, and what each rank computes in which
+/// order.
 ///
-/// A stage may stand on several ranks (DualPipe and Chimera hold each stage twice), as long as each
-/// (stage, micro-batch) is forwarded once; the rank that forwarded it also runs its backward.
+/// A stage may stand on several ranks (DualPipe and Chimera hold each stage twice), as long as
+/// each (stage, micro-batch) is forwarded once; the rank that forwarded it also runs its backward.
 package struct Schedule: Hashable, Sendable {
   /// What a step is for.
   package enum Purpose: Hashable, Sendable {
@@ -34,10 +35,10 @@ package struct Schedule: Hashable, Sendable {
 
   /// Checks the lists and derives who holds what. O(actions); nothing is sized by an id.
   ///
-  /// - Throws: `ScheduleError` of rule `size`, `completeness` (every cell forward exactly once, and
-  ///   `B`, or `I` and `W`, exactly once), `placement` (backward where the forward ran, no idle
-  ///   rank), `order` (backward after forward, `W` after `I`) or `communication` (a send or receive
-  ///   among the compute actions).
+  /// - Throws: `ScheduleError` of rule `size`, `completeness` (every cell forward exactly once,
+  ///   and `B`, or `I` and `W`, exactly once), `placement` (backward where the forward ran, no
+  ///   idle rank), `order` (backward after forward, `W` after `I`) or `communication` (a send or
+  ///   receive among the compute actions).
   package init(name: String, stages: Int, microbatches: Int, actions: [[Action]])
     throws(ScheduleError)
   {

@@ -38,8 +38,8 @@ package enum ScheduleCatalog {
 
   /// Makes the schedule `name` for `ranks` pipeline ranks and `microbatches` of one step.
   ///
-  /// - Throws: `ScheduleError` of rule `name` for an unknown name, of rule `shape` when the schedule
-  ///   cannot do these numbers, with the schedule's rule in the message.
+  /// - Throws: `ScheduleError` of rule `name` for an unknown name, of rule `shape` when the
+  ///   schedule cannot do these numbers, with the schedule's rule in the message.
   package static func make(name: String, ranks: Int, microbatches: Int)
     throws(ScheduleError) -> Schedule
   {

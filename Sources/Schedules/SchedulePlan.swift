@@ -8,7 +8,8 @@ package struct SchedulePlan: Hashable, Sendable {
     /// At the moment its send is made, that is as early as possible; safe with any kind of send.
     case early
     /// Just before its use, except that the lower rank of a pair does not move a receive past a
-    /// send to the same peer (PyTorch's `defer_pp_recv`). Holds fewer buffers; needs buffered sends.
+    /// send to the same peer (PyTorch's `defer_pp_recv`). Holds fewer buffers; needs buffered
+    /// sends.
     case deferred
   }
 

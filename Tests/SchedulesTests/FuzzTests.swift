@@ -1,5 +1,5 @@
-// 100,000 mutations of valid files: the reader either makes a schedule or throws its own error, and
-// what it makes is written and read back unchanged.
+// 100,000 mutations of valid files: the reader either makes a schedule or throws its own error,
+// and what it makes is written and read back unchanged.
 
 import Schedules
 import Testing

@@ -50,7 +50,7 @@ import Testing
     #expect(again == plan)
   }
 
-  /// 1F1B: the rank before the last has two forwards in flight, and with one micro-batch none more.
+  /// Warm-up is min(m, P − rank) forwards: 2, 2, 2, 1 on four ranks with two micro-batches.
   @Test func fewerMicrobatchesThanRanksFillThePipeOnlyPartly() throws {
     let schedule = try Schedule.oneForwardOneBackward(ranks: 4, microbatches: 2)
     #expect(

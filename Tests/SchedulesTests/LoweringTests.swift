@@ -31,7 +31,8 @@ import Testing
   }
 
   /// PyTorch lowers with FSDP's UNSHARD and RESHARD among the actions, each of which takes a turn.
-  /// Where those are uneven over the ranks, receives stand a few places elsewhere; all else is equal.
+  /// Where those are uneven over the ranks, receives stand a few places elsewhere; all else is
+  /// equal.
   @Test(arguments: files)
   func sendsFollowTheirComputeAndReceivesAreTheSameAsInPyTorch(_ file: String) throws {
     let bytes = try Fixtures.bytes("pytorch/\(file)_compute.csv")

@@ -66,7 +66,8 @@ import Testing
         let error = scheduleError { () throws(ScheduleError) in
           _ = try ScheduleCSV.read(bytes, name: row[0], expecting: expectation)
         }
-        #expect((error == nil) == (row[4] == "load"), "\(row[0]): \(error?.description ?? "loads")")
+        let found = error?.description ?? "loads"
+        #expect((error == nil) == (row[4] == "load"), "\(row[0]): \(found)")
       }
     }
   }

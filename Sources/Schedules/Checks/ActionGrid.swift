@@ -1,5 +1,5 @@
-// The rank × step grid that an error shows: ranks down, positions of the lists across, trimmed to a
-// window around the marked actions, which stand in `>…<`.
+// The rank × step grid that an error shows: ranks down, positions of the lists across, trimmed to
+// a window around the marked actions, which stand in `>…<`.
 
 /// A small picture of part of a schedule, for error messages.
 struct ActionGrid {

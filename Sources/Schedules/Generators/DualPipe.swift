@@ -1,14 +1,14 @@
 // DualPipe (DeepSeek-V3 report, arXiv 2412.19437, section 3.2.1 and figure 5), in the order of
-// deepseek-ai/DualPipe@3da1bbe, dualpipe/dualpipe.py `step()`: two pipes run against each other,
-// and every rank works through the same eight phases, named by what they repeat. In a name 0 is the
-// micro-batches that enter at the rank's own end of the pipe, 1 those that enter at the other end.
+// deepseek-ai/DualPipe@3da1bbe, dualpipe/dualpipe.py `step()`: every rank works through eight
+// phases named by what they repeat, with 0 for the micro-batches that enter at its own end of the
+// pipe and 1 for those from the other end.
 
 extension Schedule {
   /// DualPipe. Rank r holds stages r and P − 1 − r. Micro-batches 0..<m/2 enter at rank 0,
   /// m/2..<m at rank P − 1. Holds at most P + 1 activations.
   ///
-  /// - Throws: `ScheduleError` of rule `shape` unless `ranks` is even and `microbatches` is even and
-  ///   at least 2 × `ranks`.
+  /// - Throws: `ScheduleError` of rule `shape` unless `ranks` is even and `microbatches` is even
+  ///   and at least 2 × `ranks`.
   package static func dualpipe(ranks: Int, microbatches: Int) throws(ScheduleError) -> Schedule {
     try checkDualPipe(ranks: ranks, microbatches: microbatches)
     let actions = (0..<ranks).map { rank in

@@ -1,5 +1,6 @@
-// GPipe (Huang et al. 2019, arXiv 1811.06965, figure 2c): all forwards, then all backwards, both in
-// micro-batch order as torch.distributed.pipelining's ScheduleGPipe runs them. One stage per rank.
+// GPipe (Huang et al. 2019, arXiv 1811.06965, figure 2c): all forwards, then all backwards, both
+// in micro-batch order as torch.distributed.pipelining's ScheduleGPipe runs them. One stage per
+// rank.
 
 extension Schedule {
   /// GPipe: on every rank F(0..m−1), then B(0..m−1). Holds m activations.

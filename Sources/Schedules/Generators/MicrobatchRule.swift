@@ -1,4 +1,5 @@
-// How many micro-batches a schedule takes: what a batch-size ramp rounds to.
+// How many micro-batches a schedule takes on given ranks: what a batch-size ramp rounds to, and
+// what a generator refuses by.
 
 /// The numbers of micro-batches a schedule can do on given ranks.
 package struct MicrobatchRule: Hashable, Sendable {

@@ -1,7 +1,9 @@
-// The one-token text form of an action, as PyTorch's pipeline CSV has it: stage, kind, micro-batch.
+// The one-token text form of an action, as PyTorch's pipeline CSV has it: stage, kind,
+// micro-batch; for a pair, both in a bracket.
 
 extension Action: CustomStringConvertible {
-  /// The text form: `2F0`, `1I3`, `2SEND_F0`, `(0F8;7B4)OVERLAP_F_B`. `ActionParser` reads it back.
+  /// The text form: `2F0`, `1I3`, `2SEND_F0`, `(0F8;7B4)OVERLAP_F_B`. `ActionParser` reads it
+  /// back.
   package var description: String {
     switch self {
     case .forward(let cell): cell.text("F")

@@ -1,5 +1,6 @@
-// Reads one cell of a schedule file. Stricter than PyTorch's reader, which matches the beginning of
-// a cell only: `0F0junk`, `2BW0` and `2B` pass there and are refused here with what would be right.
+// Reads one cell of a schedule file. Stricter than PyTorch's reader, which matches the beginning
+// of a cell only: `0F0junk`, `2BW0` and `2B` pass there and are refused here with what would be
+// right.
 
 /// Recursive descent over the bytes of one cell.
 struct ActionParser {
@@ -50,7 +51,8 @@ struct ActionParser {
     let microbatch = try number("micro-batch")
     guard rest.isEmpty else {
       throw refused(
-        "`\(Self.printable(rest))` follows the action; `\(stage)\(kind)\(microbatch)` is all of it")
+        "`\(Self.printable(rest))` follows the action; "
+          + "`\(stage)\(kind)\(microbatch)` is all of it")
     }
     return .action(make(Cell(stage: stage, microbatch: microbatch)))
   }
@@ -89,7 +91,8 @@ struct ActionParser {
       guard value <= Self.largestNumber else {
         throw ScheduleError(
           .size,
-          "`\(Self.printable(cell))`: the \(what) is above \(Self.largestNumber), the largest read")
+          "`\(Self.printable(cell))`: the \(what) is above "
+            + "\(Self.largestNumber), the largest read")
       }
       digits += 1
       rest = rest.dropFirst()

@@ -1,6 +1,7 @@
-// PyTorch's pipeline CSV (torch.distributed.pipelining, `_dump_csv` and `_load_csv`, torch 2.13): a
-// line for each rank, its actions in order, idle slots as empty cells. dsv3 extends it in one point:
-// a stage may stand on several lines, as long as each (stage, micro-batch) does on one only.
+// PyTorch's pipeline CSV (torch.distributed.pipelining, `_dump_csv` and `_load_csv`, torch 2.13):
+// a line for each rank, its actions in order, idle slots as empty cells. dsv3 extends it in one
+// point: a stage may stand on several lines, as long as each (stage, micro-batch) does on one
+// only.
 
 /// Reader and writer of schedule files. Files are bytes here; opening them is the caller's.
 package enum ScheduleCSV {
@@ -37,7 +38,8 @@ package enum ScheduleCSV {
     let rows = try ScheduleRows(parsing: bytes)
     if let ranks = expecting.ranks, rows.actions.count != ranks {
       throw ScheduleError(
-        .shape, "the file has \(rows.actions.count) lines, one for each of \(ranks) ranks is right")
+        .shape,
+        "the file has \(rows.actions.count) lines, one for each of \(ranks) ranks is right")
     }
     let (stages, microbatches) = rows.extent
     try rows.check("stages", stages, expecting.stages, \.stage)
