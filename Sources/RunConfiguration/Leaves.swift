@@ -10,16 +10,19 @@ enum SchemaTree {
 
   /// Names directly below a section, in the schema's order; none when it is no section. The
   /// empty path is the whole file.
-  static func children(of section: String) -> [String] {
-    let prefix = section.isEmpty ? "" : section + "."
-    var names: [String] = []
-    for path in paths where path.hasPrefix(prefix) && path != section {
-      let rest = path.dropFirst(prefix.count)
-      let name = String(rest.prefix { $0 != "." })
-      if names.last != name, !names.contains(name) { names.append(name) }
+  static func children(of section: String) -> [String] { names[section] ?? [] }
+
+  private static let names: [String: [String]] = {
+    var result: [String: [String]] = [:]
+    for path in paths {
+      var section = ""
+      for name in path.split(separator: ".").map(String.init) {
+        if result[section]?.contains(name) != true { result[section, default: []].append(name) }
+        section = joined(section, name)
+      }
     }
-    return names
-  }
+    return result
+  }()
 
   /// The error for a name that a section does not have.
   static func unknownKey(

@@ -58,8 +58,8 @@ extension RunConfiguration {
     if !spec.routedExperts.isMultiple(of: layout.expert) {
       throw error(
         at: "layout.expert",
-        "\(shown("layout.expert")) does not divide the model's \(spec.routedExperts) routed experts; "
-          + "with layout.data = \(layout.data) it may be "
+        "\(shown("layout.expert")) does not divide the model's \(spec.routedExperts) routed "
+          + "experts; with layout.data = \(layout.data) it may be "
           + divisors(of: layout.data, and: spec.routedExperts))
     }
     let stageCount = stages ?? layout.pipeline

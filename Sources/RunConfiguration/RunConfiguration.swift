@@ -27,7 +27,7 @@ package enum Routing: String, Sendable, CaseIterable {
 }
 
 /// How tokens travel to their experts' ranks and back.
-package enum ExchangeRoute: String, Sendable, CaseIterable {
+package enum TokenRoute: String, Sendable, CaseIterable {
   /// Once per target node over InfiniBand, then on over NVLink (section 3.2.2 of the report).
   case twoHop = "two-hop"
   /// From rank to rank at once; the reference.
@@ -65,7 +65,7 @@ package struct RunConfiguration: Sendable {
   package var layout = Layout(pipeline: 4, data: 4, expert: 4, gpusPerNode: 2)
   /// Layers of each stage in order, or nil to balance the stages by FLOPs.
   package var stageLayers: [Int]?
-  package var exchange = ExchangeRoute.twoHop
+  package var exchange = TokenRoute.twoHop
   package var schedule = ScheduleSelection.named("dualpipe")
   package var precision = Precision.fp32
 

@@ -73,6 +73,12 @@ import Testing
     #expect(try configuration(text) == RunConfiguration())
   }
 
+  @Test func filesOfOtherSystemsAreRead() throws {
+    let text = "\u{FEFF}training:\r\n  steps: 7\r\n  seed: 2\r\n"
+    let read = try configuration(text)
+    #expect(read.plan.steps == 7 && read.plan.seed == 2)
+  }
+
   @Test func overridesWinOverTheFileAndTheLastOneWins() throws {
     let read = try configuration(
       "training: {steps: 10, sequence: 32}",

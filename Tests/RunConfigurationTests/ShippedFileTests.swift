@@ -27,12 +27,10 @@ import Testing
     var rest = try repositoryFile("cluster.yaml").split(separator: "\n")[...]
     for (depth, name) in path.split(separator: ".").enumerated() {
       let indent = String(repeating: " ", count: 2 * depth)
-      while let line = rest.popFirst() {
-        if line.hasPrefix(indent + name + ":") || line.hasPrefix(indent + "# " + name + ":") {
-          break
-        }
+      let line = rest.firstIndex {
+        $0.hasPrefix(indent + name + ":") || $0.hasPrefix(indent + "# " + name + ":")
       }
-      try #require(!rest.isEmpty || path == "run.directory", "\(path) is not in cluster.yaml")
+      rest = rest[(try #require(line, "\(path) is not in cluster.yaml"))...].dropFirst()
     }
   }
 
