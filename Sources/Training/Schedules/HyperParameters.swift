@@ -61,7 +61,7 @@ extension TrainingPlan {
   /// Micro-batches for each data rank in a step at `share` of the run's tokens: a multiple of
   /// `granularity`, the nearest to the schedule's batch, from `minimum` to `microBatches`.
   /// - Parameters:
-  ///   - granularity: micro-batches come in multiples of it (2 where a schedule has two directions).
+  ///   - granularity: micro-batches come in multiples of it, 2 for a schedule of two directions.
   ///   - minimum: the fewest that the pipeline schedule can run; a multiple of `granularity`.
   package func microBatches(share: Double, granularity: Int, minimum: Int) -> Int {
     guard batchSchedule == .report else { return microBatches }
