@@ -55,7 +55,9 @@ let package = Package(
     room("Training", ["Model", "Kernels", "ModelSpec", "MessagePassing", "Schedules", "CSystem"]),
 
     command("dsv3", ["RunConfiguration", "Model", "ModelSpec", "Schedules", "Kernels", "CSystem"]),
-    command("dsv3-worker", ["RunConfiguration", "Training", "MessagePassing", "CSystem"]),
+    command(
+      "dsv3-worker",
+      ["RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec", "Schedules", "CSystem"]),
 
     tests("ModelSpecTests", ["ModelSpec"]),
     tests("SchedulesTests", ["Schedules"]),
