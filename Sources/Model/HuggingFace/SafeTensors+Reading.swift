@@ -41,6 +41,13 @@ extension SafeTensors {
     case .f64:
       convert(bytes, Double.self, into: destination) { Float($0) }
     default:
+      try requireFloats(info)
+    }
+  }
+
+  /// Throws `CheckpointError` unless the tensor's type is one that `floats(_:)` converts.
+  func requireFloats(_ info: Info) throws(CheckpointError) {
+    guard [.f32, .f16, .bf16, .f64].contains(info.type) else {
       throw wrongType(info, "F32, F16, BF16 or F64")
     }
   }
