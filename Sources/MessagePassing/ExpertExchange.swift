@@ -10,6 +10,8 @@ package struct ExchangeTraffic: Sendable, Equatable {
   package var nvlinkBytes = 0
   /// Everything else in the messages: expert numbers, gates and their gradients, counts.
   package var metadataBytes = 0
+
+  package init() {}
 }
 
 /// The expert exchange of one group of ranks.
