@@ -5,6 +5,11 @@
 package struct Failure: Sendable, Equatable {
   package let rank: Int
   package let code: Int32
+
+  package init(rank: Int, code: Int32) {
+    self.rank = rank
+    self.code = code
+  }
 }
 
 /// A figure over all ranks.
@@ -12,6 +17,12 @@ package struct Spread: Sendable, Equatable {
   package let minimum: Double
   package let mean: Double
   package let maximum: Double
+
+  package init(minimum: Double, mean: Double, maximum: Double) {
+    self.minimum = minimum
+    self.mean = mean
+    self.maximum = maximum
+  }
 }
 
 extension Communicator {

@@ -100,7 +100,7 @@ package final class Communicator {
       bytes.baseAddress, count, dsv3_byte(), Int32(peer), Int32(tag), handle, &request)
     if code != MPI_SUCCESS { waiter.isGivenUp = true }
     try check(code, "MPI_Isend", "\(count) bytes to rank \(peer) of \(size), tag \(tag)")
-    waiter.add(request, to: transfer, sender: -1, isReceive: false)
+    waiter.add(request, to: transfer, peer: slots[peer], bytes: bytes.count, isReceive: false)
     waiter.statistics.messages += 1
     waiter.statistics.bytes += bytes.count
     let slot = slots[peer]
@@ -118,7 +118,7 @@ package final class Communicator {
       bytes.baseAddress, count, dsv3_byte(), Int32(peer), Int32(tag), handle, &request)
     if code != MPI_SUCCESS { waiter.isGivenUp = true }
     try check(code, "MPI_Irecv", "\(count) bytes from rank \(peer) of \(size), tag \(tag)")
-    waiter.add(request, to: transfer, sender: slots[peer], isReceive: true)
+    waiter.add(request, to: transfer, peer: slots[peer], bytes: bytes.count, isReceive: true)
   }
 
   /// `count` tags that no other operation of this group has in use. All members ask in the same

@@ -13,28 +13,33 @@ package enum ExchangeRoute: Sendable {
 /// The nodes of a group of ranks, and its relays. Everything in ranks of the group.
 ///
 /// The direct route is the same with all ranks in one node: there is no first hop.
-struct ExchangeTopology {
-  let rank: Int
-  let size: Int
+package struct ExchangeTopology {
+  /// The rank whose view this is, and the ranks of the group.
+  package let rank: Int
+  package let size: Int
   /// Expert → the rank that owns it.
-  let ownerOfExpert: [Int32]
+  package let ownerOfExpert: [Int32]
   let expertsPerRank: Int
   /// Rank → node that routes (0 for all on the direct route), numbered from 0 in ascending order.
   let node: [Int]
   /// Rank → node of the simulated cluster.
   let fabricNode: [Int]
   /// Ranks of each routing node, ascending.
-  let members: [[Int]]
+  package let members: [[Int]]
   /// Ranks for which each member of this rank's node relays into this node, itself among them;
   /// by index in the node, ascending.
-  let sources: [[Int]]
+  package let sources: [[Int]]
 
   var ownNode: Int { node[rank] }
   /// Ranks of this rank's node, this one among them.
   var local: [Int] { members[ownNode] }
   let ownLocal: Int
 
-  init(
+  /// - Parameters:
+  ///   - worldRanks: of the group, ascending; world rank / `ranksPerNode` is a rank's node.
+  ///   - experts: of the whole group, a multiple of its size.
+  /// - Throws: an `MPIError` when the experts can't be divided among the ranks.
+  package init(
     rank: Int, worldRanks: [Int], ranksPerNode: Int, experts: Int, route: ExchangeRoute
   ) throws(MPIError) {
     let size = worldRanks.count
@@ -73,7 +78,7 @@ struct ExchangeTopology {
   }
 
   /// The rank in each node that relays this rank's tokens; this rank itself for its own node.
-  let relayInNode: [Int]
+  package let relayInNode: [Int]
 
   /// The rank of `target` that relays for `source`: the one with the same index in its node. Where
   /// a group covers nodes unevenly and there is none, the members take turns by position.

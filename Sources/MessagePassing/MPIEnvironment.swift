@@ -15,9 +15,23 @@ enum MPIEnvironment {
     setDefault("OMPI_MCA_mpi_yield_when_idle", "1")
     // Where the kernel forbids copying between processes, MPI would warn at every message.
     if dsv3_may_copy_between_processes() == 0 {
-      setDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
+      setDefault(singleCopy, "none")
     }
   }
+
+  /// Whether the receiver of a large message copies it out of the sender's memory by itself.
+  static var copiesInOneStep: Bool {
+    guard let mechanism = getenv(singleCopy) else { return true }
+    return strcmp(mechanism, "none") != 0
+  }
+
+  /// How often the sender or receiver of a message that isn't copied in one step wakes the other:
+  /// for each fragment (32 KiB) there and back, and the hand-shake.
+  static func wakes(bytes: Int) -> Int32 {
+    bytes < smallestHandshake ? 0 : Int32(clamping: bytes / (16 << 10) + 8)
+  }
+
+  private static let singleCopy = "OMPI_MCA_btl_vader_single_copy_mechanism"
 
   private static func setDefault(_ name: String, _ value: String) {
     setenv(name, value, 0)

@@ -11,29 +11,49 @@ package struct MPIError: Error, CustomStringConvertible, Equatable {
   package let call: String
   /// What was being done: peers, sizes, tags. May be empty.
   package let context: String
+  /// MPI's own words. Asked for at once: MPI may be finished when the error is printed.
+  package let reason: String
 
-  package init(code: Int32, call: String, context: String = "") {
+  /// The failure of a call into MPI, which must be running.
+  init(code: Int32, call: String, context: String) {
     self.code = code
     self.call = call
     self.context = context
+    reason = Self.text(of: code)
+  }
+
+  private init(refused call: String, _ context: String) {
+    code = Int32(MPI_ERR_ARG)
+    self.call = call
+    self.context = context
+    reason = "not possible"
   }
 
   /// An operation of this room that can't be done as asked.
   static func refused(_ call: String, _ context: String) -> MPIError {
-    MPIError(code: Int32(MPI_ERR_ARG), call: call, context: context)
+    MPIError(refused: call, context)
   }
 
   package var description: String {
-    let detail = context.isEmpty ? "" : " (\(context))"
-    return "\(call) failed: \(Self.text(of: code))\(detail)"
+    context.isEmpty ? "\(call): \(reason)" : "\(call): \(reason): \(context)"
   }
 
   private static func text(of code: Int32) -> String {
+    var isRunning: Int32 = 0
+    var isFinished: Int32 = 0
+    MPI_Initialized(&isRunning)
+    MPI_Finalized(&isFinished)
+    guard isRunning != 0, isFinished == 0 else { return "code \(code)" }
     var length: Int32 = 0
-    let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: Int(MPI_MAX_ERROR_STRING) + 1)
-    defer { buffer.deallocate() }
-    guard MPI_Error_string(code, buffer, &length) == MPI_SUCCESS else { return "code \(code)" }
-    return String(cString: buffer)
+    return withUnsafeTemporaryAllocation(
+      of: CChar.self, capacity: Int(MPI_MAX_ERROR_STRING) + 1
+    ) { buffer in
+      buffer.initialize(repeating: 0)
+      guard let start = buffer.baseAddress,
+        MPI_Error_string(code, start, &length) == MPI_SUCCESS
+      else { return "code \(code)" }
+      return String(cString: start)
+    }
   }
 }
 

@@ -31,7 +31,10 @@ package final class MPIRuntime {
     if flag != 0 { throw .refused("MPIRuntime.start", "MPI was started before") }
     dsv3_exact_timers()
     MPIEnvironment.setDefaults()
-    try check(MPI_Init(nil, nil), "MPI_Init")
+    // Calls come from one thread at a time, which need not always be the same.
+    var granted: Int32 = 0
+    try check(
+      MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &granted), "MPI_Init_thread")
     let comm = dsv3_comm_world()
     try check(
       MPI_Comm_set_errhandler(comm, dsv3_errors_return()), "MPI_Comm_set_errhandler")

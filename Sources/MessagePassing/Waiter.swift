@@ -23,9 +23,11 @@ package struct MessageStatistics: Sendable, Equatable {
 final class Waiter {
   private struct Entry {
     var transfer: Unmanaged<Transfer>
-    /// Slot of the sender on the doorbell if it may wait for this message to be taken, else -1.
-    var sender: Int32
+    /// The other side's slot on the doorbell, or -1.
+    var peer: Int32
     var isReceive: Bool
+    /// How often to wake the other side before sleeping, see `MPIEnvironment.wakes`.
+    var wakes: Int32
   }
 
   /// Shortest and longest sleep without a ring, in nanoseconds. The clock is only for what nobody
@@ -43,6 +45,8 @@ final class Waiter {
   let doorbell: Doorbell?
   private let spinNanoseconds: Int64
   private let longestSleep: Int64
+  /// Whether large messages are copied by the receiver alone.
+  private let copiesInOneStep = MPIEnvironment.copiesInOneStep
 
   private var capacity = 64
   private var count = 0
@@ -75,11 +79,14 @@ final class Waiter {
 
   /// Adds a request that MPI has just returned.
   @inline(__always)
-  func add(_ request: MPI_Request?, to transfer: Transfer, sender: Int32, isReceive: Bool) {
+  func add(
+    _ request: MPI_Request?, to transfer: Transfer, peer: Int32, bytes: Int, isReceive: Bool
+  ) {
     if count == capacity { grow() }
     requests[count] = request
     entries[count] = Entry(
-      transfer: .passUnretained(transfer), sender: sender, isReceive: isReceive)
+      transfer: .passUnretained(transfer), peer: peer, isReceive: isReceive,
+      wakes: copiesInOneStep || peer < 0 ? 0 : MPIEnvironment.wakes(bytes: bytes))
     count += 1
     transfer.pending += 1
   }
@@ -140,8 +147,8 @@ final class Waiter {
     var bytes: Int32 = 0
     try check(MPI_Get_count(status, dsv3_byte(), &bytes), "MPI_Get_count")
     transfer.receivedBytes += Int(bytes)
-    if entry.sender >= 0, Int(bytes) >= MPIEnvironment.smallestHandshake {
-      doorbell?.ring(entry.sender)
+    if entry.peer >= 0, Int(bytes) >= MPIEnvironment.smallestHandshake {
+      doorbell?.ring(entry.peer)
     }
   }
 
@@ -218,10 +225,20 @@ final class Waiter {
       nanosleep(&pause, nil)
       return
     }
+    if !copiesInOneStep { wakePeers(doorbell) }
     doorbell.sleep(seen: seen, nanoseconds: sleep)
     if doorbell.rings == seen {
       statistics.timeouts += 1
       sleep *= 2
+    }
+  }
+
+  /// Without single copy, a large message moves in fragments, handed over in turns: whoever is
+  /// about to sleep wakes the other side, as often as the message can have fragments.
+  private func wakePeers(_ doorbell: Doorbell) {
+    for index in 0..<count where entries[index].wakes > 0 {
+      entries[index].wakes -= 1
+      doorbell.ring(entries[index].peer)
     }
   }
 }
