@@ -63,9 +63,17 @@ let package = Package(
     tests("SchedulesTests", ["Schedules"]),
     tests("KernelsTests", ["Kernels"]),
     tests("ModelTests", ["Model", "Kernels", "ModelSpec"]),
-    tests("MessagePassingTests", ["MessagePassing", "CSystem"]),
+    .target(
+      name: "MPITestSupport", dependencies: ["MessagePassing"], path: "Tests/MPITestSupport",
+      swiftSettings: strict + vectorised),
+    tests("MessagePassingTests", ["MessagePassing", "MPITestSupport", "CSystem"]),
     tests("RunConfigurationTests", ["RunConfiguration", "ModelSpec", "Schedules"]),
-    tests("TrainingTests", ["Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "Schedules"]),
+    tests(
+      "TrainingTests",
+      [
+        "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
+        "Schedules",
+      ]),
     tests("ProjectTests", []),
   ],
   swiftLanguageModes: [.v6]

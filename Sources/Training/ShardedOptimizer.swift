@@ -64,6 +64,16 @@ package final class GroupOptimizer {
     }
   }
 
+  /// Whether all holders have the same bits in the group's weights. Collective over the holders.
+  func holdersAgree() throws -> Bool {
+    var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+    for value in group.values.buffer {
+      digest = (digest ^ UInt64(value.bitPattern)) &* 0x100_0000_01b3
+    }
+    let all = try communicator.allGather([digest])
+    return all.allSatisfy { $0 == all[0] }
+  }
+
   func gatherParameters() throws {
     try communicator.allGather(group.values.buffer, shards: shards)
   }
@@ -82,7 +92,8 @@ package final class ShardedOptimizer {
     self.plan = plan
     var groups: [GroupOptimizer] = []
     for (number, group) in model.groups.enumerated() {
-      let communicator = try world.subgroup(worldRanks: group.holders, tag: Self.tag(of: group.holders))
+      let communicator = try world.subgroup(
+        worldRanks: group.holders.map { world.worldRanks[$0] }, tag: Self.tag(of: group.holders))
       groups.append(
         GroupOptimizer(
           model.store.groups[number], communicator: communicator,

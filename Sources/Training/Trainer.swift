@@ -31,7 +31,8 @@ package final class Trainer {
       spec: spec, layout: layout, schedule: try setup.schedule(plan.microBatches),
       stages: setup.stages)
     if layout.expert > 1 && spec.routedExperts > 0 {
-      let group = try world.subgroup(worldRanks: layout.expertGroup(of: world.rank), tag: 1)
+      let members = layout.expertGroup(of: world.rank).map { world.worldRanks[$0] }
+      let group = try world.subgroup(worldRanks: members, tag: 1)
       let exchange = try ExpertExchange(
         group: group, ranksPerNode: layout.gpusPerNode, experts: spec.routedExperts,
         expertsPerToken: spec.expertsPerToken, hidden: spec.hiddenSize, route: setup.route)
@@ -126,6 +127,20 @@ package final class Trainer {
     }
     let total = try world.allReduceSum([sum])[0]
     return total / Double(windows * setup.plan.sequenceLength)
+  }
+
+  /// Proves that all ranks that share weights have the same bits of them. Collective.
+  ///
+  /// - Throws: `TrainingError.holdersDiffer` on every rank, naming a group that differs.
+  package func checkHolders() throws {
+    var differing: Int?
+    for (number, group) in optimizer.groups.enumerated() where !(try group.holdersAgree()) {
+      differing = number
+    }
+    let first = try world.agree(failure: differing.map { Int32($0) })
+    guard let first else { return }
+    let group = model.placement.groups(of: first.rank)[Int(first.code)]
+    throw TrainingError.holdersDiffer(step: stepsDone, group: group.label)
   }
 
   /// Bytes of all exchanges of this rank so far.

@@ -1,6 +1,7 @@
 // Collectives against the obvious: every rank makes all contributions again from their seeds and
 // adds them up one after the other.
 
+import MPITestSupport
 import MessagePassing
 import Testing
 

@@ -1,6 +1,7 @@
 // The expert exchange against its obvious reference, for routings from random to absurd, nodes of
 // 1, 2 and 4 ranks, whole and partial worlds, in two hops and directly.
 
+import MPITestSupport
 import MessagePassing
 import Testing
 

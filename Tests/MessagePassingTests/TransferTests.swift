@@ -1,6 +1,7 @@
 // Point-to-point messages, groups of ranks, and what waiting costs.
 
 import CSystem
+import MPITestSupport
 import MessagePassing
 import Testing
 

@@ -3,6 +3,7 @@
 
 import CSystem
 import Glibc
+import MPITestSupport
 import MessagePassing
 import Testing
 
