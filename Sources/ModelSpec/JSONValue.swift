@@ -21,7 +21,7 @@ package enum JSONValue: Equatable, Sendable {
 
   /// Parses one UTF-8 JSON document.
   ///
-  /// Throws `Malformed` when it is not JSON, nested deeper than the parser goes, or has an object
+  /// Throws `Malformed` when it is not JSON, nested deeper than 32 levels, or has an object
   /// with a key twice.
   package init(parsing bytes: [UInt8]) throws(Malformed) {
     self = try JSONValue.decode(JSONValue.self, from: bytes)
@@ -37,6 +37,10 @@ package enum JSONValue: Equatable, Sendable {
   ) throws(Malformed) -> Value {
     // The parser takes a zero byte for UTF-16 or UTF-32, which neither format allows.
     guard !bytes.contains(0) else { throw Malformed(reason: "not JSON: it has a zero byte") }
+    // Deep nesting is not what a model's files have, and the parser's errors grow with it.
+    guard structure(of: bytes).depth <= deepest else {
+      throw Malformed(reason: "nested deeper than \(deepest) levels")
+    }
     do {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as DecodingError {
@@ -60,10 +64,16 @@ package enum JSONValue: Equatable, Sendable {
     }
   }
 
-  /// Keys of all objects of a valid document, repeated ones counted as often as they stand: the
-  /// colons outside strings.
-  package static func keyCount(of bytes: [UInt8]) -> Int {
-    var count = 0
+  private static let deepest = 32
+
+  /// Keys of all objects of a valid document, repeated ones counted as often as they stand.
+  package static func keyCount(of bytes: [UInt8]) -> Int { structure(of: bytes).keys }
+
+  /// The colons outside strings, and how deep braces and brackets nest.
+  private static func structure(of bytes: [UInt8]) -> (keys: Int, depth: Int) {
+    var keys = 0
+    var open = 0
+    var depth = 0
     var insideString = false
     var escaped = false
     for byte in bytes {
@@ -72,13 +82,19 @@ package enum JSONValue: Equatable, Sendable {
       } else if insideString {
         if byte == UInt8(ascii: "\\") { escaped = true }
         if byte == UInt8(ascii: "\"") { insideString = false }
-      } else if byte == UInt8(ascii: "\"") {
-        insideString = true
-      } else if byte == UInt8(ascii: ":") {
-        count += 1
+      } else {
+        switch byte {
+        case UInt8(ascii: "\""): insideString = true
+        case UInt8(ascii: ":"): keys += 1
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+          open += 1
+          depth = max(depth, open)
+        case UInt8(ascii: "}"), UInt8(ascii: "]"): open -= 1
+        default: break
+        }
       }
     }
-    return count
+    return (keys, depth)
   }
 
   private var keyCount: Int {
@@ -102,29 +118,36 @@ package enum JSONValue: Equatable, Sendable {
 
 extension JSONValue: Codable {
   package init(from decoder: any Decoder) throws {
-    if let members = try? decoder.container(keyedBy: AnyKey.self) {
+    // Scalars first: they are the most, and each wrong guess costs a thrown error.
+    if let value = try? decoder.singleValueContainer(), let scalar = JSONValue(scalar: value) {
+      self = scalar
+    } else if let members = try? decoder.container(keyedBy: AnyKey.self) {
       var object: [String: JSONValue] = [:]
       for key in members.allKeys {
         object[key.stringValue] = try members.decode(JSONValue.self, forKey: key)
       }
       self = .object(object)
-    } else if var elements = try? decoder.unkeyedContainer() {
+    } else {
+      var elements = try decoder.unkeyedContainer()
       var array: [JSONValue] = []
       while !elements.isAtEnd { array.append(try elements.decode(JSONValue.self)) }
       self = .array(array)
+    }
+  }
+
+  private init?(scalar: any SingleValueDecodingContainer) {
+    if scalar.decodeNil() {
+      self = .null
+    } else if let integer = try? scalar.decode(Int.self) {
+      self = .integer(integer)
+    } else if let string = try? scalar.decode(String.self) {
+      self = .string(string)
+    } else if let bool = try? scalar.decode(Bool.self) {
+      self = .bool(bool)
+    } else if let number = try? scalar.decode(Double.self) {
+      self = .number(number)
     } else {
-      let value = try decoder.singleValueContainer()
-      if value.decodeNil() {
-        self = .null
-      } else if let bool = try? value.decode(Bool.self) {
-        self = .bool(bool)
-      } else if let integer = try? value.decode(Int.self) {
-        self = .integer(integer)
-      } else if let string = try? value.decode(String.self) {
-        self = .string(string)
-      } else {
-        self = .number(try value.decode(Double.self))
-      }
+      return nil
     }
   }
 

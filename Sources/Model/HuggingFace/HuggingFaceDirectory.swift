@@ -159,7 +159,8 @@ extension HuggingFaceDirectory {
 
   private static func weightMap(_ path: String) throws(CheckpointError) -> [String: String] {
     struct Index: Decodable {
-      var weight_map: [String: String]
+      var weightMap: [String: String]
+      enum CodingKeys: String, CodingKey { case weightMap = "weight_map" }
     }
     let bytes: [UInt8]
     do {
@@ -168,7 +169,7 @@ extension HuggingFaceDirectory {
       throw CheckpointError(error)
     }
     do {
-      return try JSONValue.decode(Index.self, from: bytes).weight_map
+      return try JSONValue.decode(Index.self, from: bytes).weightMap
     } catch {
       throw CheckpointError(.badData, file: path, message: error.reason)
     }
