@@ -60,4 +60,10 @@ static inline int dsv3_may_copy_between_processes(void) {
 
 /* Swift imports RUSAGE_SELF as an enumeration that getrusage does not take. */
 static inline int dsv3_rusage_self(void) { return RUSAGE_SELF; }
+
+/* Square roots of eight floats: Swift's SIMD squareRoot() goes lane by lane. */
+static inline void dsv3_square_roots(float *eight) {
+  typedef float vector __attribute__((vector_size(32), aligned(4)));
+  *(vector *)eight = __builtin_elementwise_sqrt(*(vector *)eight);
+}
 #endif

@@ -1,6 +1,18 @@
 // AdamW over a run of parameters (Loshchilov & Hutter; the arithmetic of torch.optim.AdamW):
 // decay first, ε outside the bias-corrected square root.
 
+internal import CSystem
+
+/// Square roots by lanes.
+@inline(__always)
+private func squareRoots(_ x: Vector) -> Vector {
+  var roots = x
+  withUnsafeMutableBytes(of: &roots) { bytes in
+    dsv3_square_roots(bytes.baseAddress?.assumingMemoryBound(to: Float.self))
+  }
+  return roots
+}
+
 /// The numbers of one optimizer step.
 package struct AdamWStep: Sendable {
   package var learningRate: Float
@@ -61,7 +73,7 @@ package func adamW(
     let second = v.vector(i) * step.beta2 + gradient * gradient * step.complement2
     m.store(first, i)
     v.store(second, i)
-    let denominator = second.squareRoot() / step.rootCorrection2 + step.epsilon
+    let denominator = squareRoots(second) / step.rootCorrection2 + step.epsilon
     p.store(p.vector(i) * keep - first / denominator * rate, i)
     i += 8
   }

@@ -37,13 +37,14 @@ package func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
   while start < count {
     let end = Swift.min(start + 4096, count)
     var lanes = Vector(repeating: 0)
+    var others = Vector(repeating: 0)
     var i = start
-    while i + 8 <= end {
-      let v = x.vector(i)
-      lanes += v * v
-      i += 8
+    while i + 16 <= end {
+      lanes = multiplyAdd(x.vector(i), x.vector(i), lanes)
+      others = multiplyAdd(x.vector(i + 8), x.vector(i + 8), others)
+      i += 16
     }
-    var sum = laneSum(lanes)
+    var sum = laneSum(lanes + others)
     while i < end {
       sum += x[i] * x[i]
       i += 1

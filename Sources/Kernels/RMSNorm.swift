@@ -1,6 +1,19 @@
 // RMSNorm: y = x / rms(x) · w with rms(x) = sqrt(mean(x²) + ε). Forward, input gradient and
 // weight gradient over rows.
 
+/// x += residual, then y = norm of x: one pass over memory for both.
+package func addAndNorm(
+  _ x: Matrix, residual: Matrix, weight: UnsafePointer<Float>, epsilon: Float, into y: Matrix,
+  inverse: UnsafeMutablePointer<Float>
+) {
+  for row in 0..<x.rows {
+    add(residual.row(row), to: x.row(row), count: x.columns)
+    rmsNorm(
+      x.rows(row..<row + 1), weight: weight, epsilon: epsilon, into: y.rows(row..<row + 1),
+      inverse: inverse + row)
+  }
+}
+
 /// y = x · inverse · w by rows; keeps 1 / rms of each row in `inverse` [rows].
 package func rmsNorm(
   _ x: Matrix, weight: UnsafePointer<Float>, epsilon: Float, into y: Matrix,
@@ -25,20 +38,22 @@ package func rmsNorm(
   }
 }
 
-/// dx = inverse · (w·dy − x · inverse² · mean(w·dy·x)); added to `dx` when `accumulate`.
+/// dx = inverse · (w·dy − x · inverse² · mean(w·dy·x)), plus `residual` where one is given (it may
+/// be `dx` itself).
 package func rmsNormInputGradient(
   _ dy: Matrix, x: Matrix, weight: UnsafePointer<Float>, inverse: UnsafePointer<Float>,
-  into dx: Matrix, accumulate: Bool
+  into dx: Matrix, residual: Matrix? = nil
 ) {
   let columns = x.columns
   for row in 0..<x.rows {
     let gradient = dy.row(row)
     let source = x.row(row)
     let target = dx.row(row)
+    let skipped = residual?.row(row)
     var lanes = Vector(repeating: 0)
     var i = 0
     while i + 8 <= columns {
-      lanes += gradient.vector(i) * weight.vector(i) * source.vector(i)
+      lanes = multiplyAdd(gradient.vector(i) * weight.vector(i), source.vector(i), lanes)
       i += 8
     }
     var dot = laneSum(lanes)
@@ -51,13 +66,13 @@ package func rmsNormInputGradient(
     i = 0
     while i + 8 <= columns {
       var value = gradient.vector(i) * weight.vector(i) * scale - source.vector(i) * factor
-      if accumulate { value += target.vector(i) }
+      if let skipped { value += skipped.vector(i) }
       target.store(value, i)
       i += 8
     }
     while i < columns {
       let value = gradient[i] * weight[i] * scale - source[i] * factor
-      target[i] = accumulate ? target[i] + value : value
+      target[i] = skipped.map { $0[i] + value } ?? value
       i += 1
     }
   }
@@ -74,11 +89,11 @@ package func rmsNormWeightGradient(
     let scale = inverse[row]
     var i = 0
     while i + 8 <= columns {
-      dw.store(dw.vector(i) + gradient.vector(i) * source.vector(i) * scale, i)
+      dw.store(multiplyAdd(gradient.vector(i) * scale, source.vector(i), dw.vector(i)), i)
       i += 8
     }
     while i < columns {
-      dw[i] += gradient[i] * source[i] * scale
+      dw[i] += gradient[i] * scale * source[i]
       i += 1
     }
   }
@@ -91,12 +106,12 @@ package func rowDot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ coun
   var s1 = Vector(repeating: 0)
   var i = 0
   while i + 16 <= count {
-    s0 += a.vector(i) * b.vector(i)
-    s1 += a.vector(i + 8) * b.vector(i + 8)
+    s0 = multiplyAdd(a.vector(i), b.vector(i), s0)
+    s1 = multiplyAdd(a.vector(i + 8), b.vector(i + 8), s1)
     i += 16
   }
   if i + 8 <= count {
-    s0 += a.vector(i) * b.vector(i)
+    s0 = multiplyAdd(a.vector(i), b.vector(i), s0)
     i += 8
   }
   var sum = laneSum(s0 + s1)

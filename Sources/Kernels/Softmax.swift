@@ -101,12 +101,19 @@ package func crossEntropy(
 @inline(__always)
 private func rowMax(_ row: UnsafeMutablePointer<Float>, _ count: Int) -> Float {
   var lanes = Vector(repeating: -.infinity)
+  var others = lanes
   var k = 0
-  while k + 8 <= count {
-    lanes = pointwiseMax(lanes, row.vector(k))
+  while k + 16 <= count {
+    lanes = larger(lanes, row.vector(k))
+    others = larger(others, row.vector(k + 8))
+    k += 16
+  }
+  lanes = larger(lanes, others)
+  if k + 8 <= count {
+    lanes = larger(lanes, row.vector(k))
     k += 8
   }
-  if k < count { lanes = pointwiseMax(lanes, row.tail(k, count - k, padding: -.infinity)) }
+  if k < count { lanes = larger(lanes, row.tail(k, count - k, padding: -.infinity)) }
   return laneMax(lanes)
 }
 

@@ -36,6 +36,30 @@ extension UnsafeMutablePointer where Pointee == Float {
   }
 }
 
+/// a · b + c, fused where the processor has that as one instruction.
+@inline(__always)
+func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
+  #if DSV3_FMA
+    return c.addingProduct(a, b)
+  #else
+    return a * b + c
+  #endif
+}
+
+@inline(__always)
+func multiplyAdd(_ a: Vector, _ b: Float, _ c: Vector) -> Vector {
+  multiplyAdd(a, Vector(repeating: b), c)
+}
+
+@inline(__always)
+func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Float) -> Vector {
+  multiplyAdd(a, b, Vector(repeating: c))
+}
+
+/// The larger of each lane (`pointwiseMax` goes lane by lane).
+@inline(__always)
+func larger(_ a: Vector, _ b: Vector) -> Vector { a.replacing(with: b, where: b .> a) }
+
 /// Sum of the lanes, pairwise, always in the same order.
 @inline(__always)
 func laneSum(_ v: Vector) -> Float {
@@ -46,9 +70,9 @@ func laneSum(_ v: Vector) -> Float {
 
 @inline(__always)
 func laneMax(_ v: Vector) -> Float {
-  let four = pointwiseMax(v.lowHalf, v.highHalf)
-  let two = pointwiseMax(four.lowHalf, four.highHalf)
-  return Swift.max(two.x, two.y)
+  var largest = v[0]
+  for lane in 1..<8 where v[lane] > largest { largest = v[lane] }
+  return largest
 }
 
 /// eˣ by lanes: x = n·ln 2 + r with |r| ≤ ln 2 / 2, a degree-6 polynomial in r (minimax, as in
@@ -58,15 +82,15 @@ func laneMax(_ v: Vector) -> Float {
 package func exponential(_ x: Vector) -> Vector {
   let magic: Float = 12_582_912  // 1.5 · 2²³: adding it rounds to a whole number
   let clamped = x.replacing(with: -87.3, where: x .< -87.3).replacing(with: 88.3, where: x .> 88.3)
-  let shifted = clamped * Float(1.442_695_04) + magic
+  let shifted = multiplyAdd(clamped, 1.442_695_04, Vector(repeating: magic))
   let n = shifted - magic
-  let r = clamped - n * Float(0.693_359_375) + n * Float(2.121_944_4e-4)
-  var p = r * Float(1.987_569_15e-4) + Float(1.398_199_95e-3)
-  p = p * r + Float(8.333_451_9e-3)
-  p = p * r + Float(4.166_579_6e-2)
-  p = p * r + Float(1.666_666_55e-1)
-  p = p * r + Float(5.000_000_1e-1)
-  let value = p * (r * r) + r + Float(1)
+  let r = multiplyAdd(n, 2.121_944_4e-4, multiplyAdd(n, -0.693_359_375, clamped))
+  var p = multiplyAdd(r, 1.987_569_15e-4, Vector(repeating: 1.398_199_95e-3))
+  p = multiplyAdd(p, r, 8.333_451_9e-3)
+  p = multiplyAdd(p, r, 4.166_579_6e-2)
+  p = multiplyAdd(p, r, 1.666_666_55e-1)
+  p = multiplyAdd(p, r, 5.000_000_1e-1)
+  let value = multiplyAdd(p, r * r, r) + Float(1)
   let bits = unsafeBitCast(shifted, to: SIMD8<UInt32>.self) &+ 127
   return value * unsafeBitCast(bits &<< 23, to: Vector.self)
 }

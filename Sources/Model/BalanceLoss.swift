@@ -62,16 +62,18 @@ package enum BalanceLoss {
       case .routed:
         for k in 0..<count { chosen[Int(routing.experts[token * count + k])] += 1 }
       case .equation18:
+        // Each round takes the largest score below the last one taken (equal ones in order).
         let scores = routing.scores.matrix.row(token)
-        for expert in 0..<experts {
-          var better = 0
-          for other in 0..<experts
-          where scores[other] > scores[expert]
-            || (scores[other] == scores[expert] && other < expert)
-          {
-            better += 1
+        var last = (score: Float.infinity, expert: -1)
+        for _ in 0..<count {
+          var best = -1
+          for expert in 0..<experts {
+            let score = scores[expert]
+            let left = score < last.score || (score == last.score && expert > last.expert)
+            if left && (best < 0 || score > scores[best]) { best = expert }
           }
-          if better < count { chosen[expert] += 1 }
+          chosen[best] += 1
+          last = (scores[best], best)
         }
       }
     }

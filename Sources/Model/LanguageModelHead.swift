@@ -64,7 +64,7 @@ final class LanguageModelHead {
     let dx = inputGradient ?? .zeros(pass.input.rows, pass.input.columns)
     rmsNormInputGradient(
       dNormed.matrix, x: pass.input.matrix, weight: norm.value.base, inverse: pass.inverse.base,
-      into: dx.matrix, accumulate: true)
+      into: dx.matrix, residual: dx.matrix)
     weights.append(
       .norm(
         norm, outputGradient: TensorView(dNormed), input: TensorView(pass.input),

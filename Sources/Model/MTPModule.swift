@@ -90,7 +90,7 @@ final class MTPModule {
       let gradient = Tensor(x.rows, x.columns)
       rmsNormInputGradient(
         dJoined.matrix.columns(columns), x: x.matrix, weight: norm.value.base,
-        inverse: inverse.base, into: gradient.matrix, accumulate: false)
+        inverse: inverse.base, into: gradient.matrix)
       weights.append(
         .norm(
           norm, outputGradient: TensorView(dJoined, columns: columns), input: TensorView(x),

@@ -169,12 +169,12 @@ final class MultiHeadLatentAttention {
     return keys
   }
 
-  /// Input half: adds the gradient with respect to x to `dx`, which holds the residual's already;
-  /// `dOutput` [tokens, hidden] is attention's output gradient. The weight half goes to `weights`.
+  /// Input half of x + attention(x): `dOutput` [tokens, hidden] is the sum's gradient; returns
+  /// that of x. The weight half goes to `weights`.
   func backward(
     _ dOutput: Tensor, _ saved: AttentionActivations, sequences: Int, length: Int,
-    addingTo dx: Tensor, weights: WeightGradients
-  ) {
+    weights: WeightGradients
+  ) -> Tensor {
     let tokens = dOutput.rows
     let dCore = outputProjection.inputGradient(dOutput.matrix)
     weights.linear(outputProjection, TensorView(dOutput), TensorView(saved.output))
@@ -193,7 +193,7 @@ final class MultiHeadLatentAttention {
       rmsNormInputGradient(
         dLatent.matrix, x: saved.down.matrix.columns(queryColumns),
         weight: queryNorm.value.base, inverse: saved.queryInverse.base,
-        into: dDown.matrix.columns(queryColumns), accumulate: false)
+        into: dDown.matrix.columns(queryColumns))
       weights.append(
         .norm(
           queryNorm, outputGradient: TensorView(dLatent),
@@ -204,7 +204,7 @@ final class MultiHeadLatentAttention {
     rmsNormInputGradient(
       dLatent.matrix, x: saved.down.matrix.columns(latentColumns),
       weight: latentNorm.value.base, inverse: saved.latentInverse.base,
-      into: dDown.matrix.columns(latentColumns), accumulate: false)
+      into: dDown.matrix.columns(latentColumns))
     weights.append(
       .norm(
         latentNorm, outputGradient: TensorView(dLatent),
@@ -212,13 +212,15 @@ final class MultiHeadLatentAttention {
 
     let dNormed = downProjection.inputGradient(dDown.matrix)
     weights.linear(downProjection, TensorView(dDown), TensorView(saved.normed))
+    let dx = Tensor(tokens, spec.hiddenSize)
     rmsNormInputGradient(
       dNormed.matrix, x: saved.input.matrix, weight: inputNorm.value.base,
-      inverse: saved.inverse.base, into: dx.matrix, accumulate: true)
+      inverse: saved.inverse.base, into: dx.matrix, residual: dOutput.matrix)
     weights.append(
       .norm(
         inputNorm, outputGradient: TensorView(dNormed), input: TensorView(saved.input),
         inverse: saved.inverse))
+    return dx
   }
 
   /// Through the attention core and the rotations: fills dQuery, dKeyValue and the rotary columns

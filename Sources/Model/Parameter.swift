@@ -26,6 +26,8 @@ package final class Parameter {
   package let offset: Int
   package let value: Matrix
   package let gradient: Matrix
+  /// Whether the gradient holds something of this step; if not, the first to add overwrites.
+  fileprivate(set) var hasGradient = true
   private let storage: (Tensor, Tensor)
 
   init(_ shape: ParameterShape, offset: Int, values: Tensor, gradients: Tensor) {
@@ -37,6 +39,15 @@ package final class Parameter {
   }
 
   package var name: String { shape.name }
+
+  /// Makes the gradient ready to be added to, element by element.
+  func accumulation() -> Matrix {
+    if !hasGradient {
+      gradient.base.update(repeating: 0, count: shape.count)
+      hasGradient = true
+    }
+    return gradient
+  }
 }
 
 /// Parameters that the same ranks hold: values and gradients in one flat buffer each.
@@ -104,8 +115,18 @@ package final class ParameterStore {
       gradient: Matrix(parts[0].gradient.base, rows, columns), parameters: parts)
   }
 
-  package func zeroGradients() {
-    for group in groups { group.gradients.fill(0) }
+  /// Begins a new sum of gradients. Their memory is stale until `completeGradients()`.
+  package func startGradients() {
+    for group in groups {
+      for parameter in group.parameters { parameter.hasGradient = false }
+    }
+  }
+
+  /// Ends a sum: weights that nothing was added to, such as idle experts', have gradient zero.
+  package func completeGradients() {
+    for group in groups {
+      for parameter in group.parameters { _ = parameter.accumulation() }
+    }
   }
 
   package var parameterCount: Int { groups.reduce(0) { $0 + $1.count } }
@@ -119,6 +140,14 @@ package struct Linear {
 
   package var outputs: Int { weight.rows }
   package var inputs: Int { weight.columns }
+
+  /// dW += dYᵀ X
+  func addGradient(_ dy: Matrix, _ x: Matrix) {
+    if x.rows == 0 { return }
+    let first = !parameters[0].hasGradient
+    transposedMultiply(dy, x, into: gradient, beta: first ? 0 : 1)
+    if first { for part in parameters { part.hasGradient = true } }
+  }
 
   /// [tokens, out]
   func forward(_ x: Matrix) -> Tensor {

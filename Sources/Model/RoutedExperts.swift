@@ -129,11 +129,9 @@ package final class RoutedExperts {
       if range.isEmpty { continue }
       let rows = scratch.matrix.rows(0..<range.count)
       gatherRows(dOutput.matrix, saved.rows[range], into: rows)
-      transposedMultiply(
-        rows, saved.activated.matrix.rows(range), into: down[expert].gradient, beta: 1)
+      down[expert].addGradient(rows, saved.activated.matrix.rows(range))
       gatherRows(saved.tokens.rows.matrix, saved.rows[range], into: rows)
-      transposedMultiply(
-        saved.gateUp.matrix.rows(range), rows, into: gateUp[expert].gradient, beta: 1)
+      gateUp[expert].addGradient(saved.gateUp.matrix.rows(range), rows)
     }
   }
 }

@@ -78,11 +78,10 @@ package final class TransformerBlock {
   /// ATTN(F): attention, residual, norm and the choice of experts.
   func attentionForward(_ x: Tensor, _ pass: BlockPass) {
     let (output, saved) = attention.forward(x, sequences: pass.sequences, length: pass.length)
-    add(x.base, to: output.base, count: x.count)
     let normed = Tensor(x.rows, x.columns)
-    rmsNorm(
-      output.matrix, weight: mlpNorm.value.base, epsilon: Float(spec.rmsNormEpsilon),
-      into: normed.matrix, inverse: pass.inverse.base)
+    addAndNorm(
+      output.matrix, residual: x.matrix, weight: mlpNorm.value.base,
+      epsilon: Float(spec.rmsNormEpsilon), into: normed.matrix, inverse: pass.inverse.base)
     pass.attention = saved
     pass.residual = output
     pass.normed = normed
@@ -205,19 +204,16 @@ package final class TransformerBlock {
     }
     // The output's gradient flows on through the residual; it is also the gradient that MLP
     // weights may still need, so it is not overwritten.
-    let dResidual = dx.copy()
+    let dResidual = Tensor(dx.rows, dx.columns)
     rmsNormInputGradient(
       dNormed.matrix, x: residual.matrix, weight: mlpNorm.value.base,
-      inverse: pass.inverse.base, into: dResidual.matrix, accumulate: true)
+      inverse: pass.inverse.base, into: dResidual.matrix, residual: dx.matrix)
     weights.append(
       .norm(
         mlpNorm, outputGradient: TensorView(dNormed), input: TensorView(residual),
         inverse: pass.inverse))
-    let dInput = dResidual.copy()
-    attention.backward(
-      dResidual, saved, sequences: pass.sequences, length: pass.length, addingTo: dInput,
-      weights: weights)
-    return dInput
+    return attention.backward(
+      dResidual, saved, sequences: pass.sequences, length: pass.length, weights: weights)
   }
 }
 

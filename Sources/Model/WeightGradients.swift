@@ -48,12 +48,13 @@ package final class WeightGradients {
     for work in pending {
       switch work {
       case .linear(let layer, let dy, let x):
-        transposedMultiply(dy.matrix, x.matrix, into: layer.gradient, beta: 1)
+        layer.addGradient(dy.matrix, x.matrix)
       case .norm(let weight, let dy, let x, let inverse):
         rmsNormWeightGradient(
-          dy.matrix, x: x.matrix, inverse: inverse.base, into: weight.gradient.base)
+          dy.matrix, x: x.matrix, inverse: inverse.base,
+          into: weight.accumulation().base)
       case .embedding(let table, let gradient, let tokens):
-        scatterAddRows(gradient.matrix, tokens[...], into: table.gradient)
+        scatterAddRows(gradient.matrix, tokens[...], into: table.accumulation())
       case .experts(let experts, let activations):
         experts.weightGradients(activations)
       }

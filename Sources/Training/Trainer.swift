@@ -97,7 +97,7 @@ package final class Trainer {
   /// Forward and backward of one step: gradients are left in the store, summed over this rank's
   /// micro-batches only. Returns this rank's loss sums.
   package func accumulateGradients(_ step: StepPlan) throws -> LossSums {
-    model.store.zeroGradients()
+    model.store.startGradients()
     for stage in model.stageNumbers {
       for (_, router) in model.routers(stage: stage) { router.resetLoad() }
     }
@@ -106,9 +106,11 @@ package final class Trainer {
       main: 1 / tokens, mtp: step.mtpWeight / Double(max(setup.spec.mtpDepth, 1)) / tokens,
       balance: setup.plan.balanceLossWeight / Double(step.sequences))
     let source = batches(first: step.firstSequenceIndex)
-    return try executor.run(try plan(microBatches: step.microBatches), scales: scales) {
+    let losses = try executor.run(try plan(microBatches: step.microBatches), scales: scales) {
       source.training($0)
     }
+    model.store.completeGradients()
+    return losses
   }
 
   /// Mean cross-entropy of the main model over the held-out text, in nats a token; the first
