@@ -214,7 +214,7 @@ package final class ExpertExchange {
   }
 
   func arrive(_ flight: ExchangeInFlight) throws(MPIError) {
-    try group.waiter.wait { flight.hasArrived }
+    try group.waiter.wait { flight.missing }
   }
 
   /// Gives the buffers of a finished exchange back, those still being sent from later.

@@ -19,6 +19,18 @@ package struct MessageStatistics: Sendable, Equatable {
   package var bytes = 0
 }
 
+/// Messages that aren't complete yet.
+struct Missing {
+  var sends = 0
+  var receives = 0
+
+  var isNothing: Bool { sends == 0 && receives == 0 }
+
+  static func + (a: Missing, b: Missing) -> Missing {
+    Missing(sends: a.sends + b.sends, receives: a.receives + b.receives)
+  }
+}
+
 /// The table of requests under way and the waiting policy. One per process; not thread-safe.
 final class Waiter {
   private struct Entry {
@@ -88,7 +100,7 @@ final class Waiter {
       transfer: .passUnretained(transfer), peer: peer, isReceive: isReceive,
       wakes: copiesInOneStep || peer < 0 ? 0 : MPIEnvironment.wakes(bytes: bytes))
     count += 1
-    transfer.pending += 1
+    if isReceive { transfer.missing.receives += 1 } else { transfer.missing.sends += 1 }
   }
 
   private func grow() {
@@ -142,8 +154,11 @@ final class Waiter {
   ) throws(MPIError) {
     let entry = entries[index]
     let transfer = entry.transfer.takeUnretainedValue()
-    transfer.pending -= 1
-    guard entry.isReceive else { return }
+    guard entry.isReceive else {
+      transfer.missing.sends -= 1
+      return
+    }
+    transfer.missing.receives -= 1
     var bytes: Int32 = 0
     try check(MPI_Get_count(status, dsv3_byte(), &bytes), "MPI_Get_count")
     transfer.receivedBytes += Int(bytes)
@@ -193,12 +208,12 @@ final class Waiter {
 
   // MARK: Waiting
 
-  /// Returns when `done` is true, which only the completion of messages can make so.
+  /// Returns when nothing is `missing`: the messages that must yet be complete.
   @inline(__always)
-  func wait(until done: () -> Bool) throws(MPIError) {
-    if done() { return }
+  func wait(for missing: () -> Missing) throws(MPIError) {
+    if missing().isNothing { return }
     try poll()
-    if done() { return }
+    if missing().isNothing { return }
     statistics.waits += 1
     let began = dsv3_nanoseconds()
     var sleep = Self.shortestSleep
@@ -206,17 +221,18 @@ final class Waiter {
     while true {
       let seen = doorbell?.rings ?? 0
       try poll()
-      if done() { break }
+      let still = missing()
+      if still.isNothing { break }
       if mayLook {
         mayLook = dsv3_nanoseconds() - began < spinNanoseconds
         continue
       }
-      try block(seen: seen, sleep: &sleep)
+      block(for: still, seen: seen, sleep: &sleep)
     }
     statistics.waitNanoseconds += Int(dsv3_nanoseconds() - began)
   }
 
-  private func block(seen: UInt32, sleep: inout Int64) throws(MPIError) {
+  private func block(for missing: Missing, seen: UInt32, sleep: inout Int64) {
     precondition(count > 0, "waiting for messages with none under way: nothing can end this wait")
     statistics.sleeps += 1
     sleep = min(sleep, longestSleep)
@@ -226,8 +242,7 @@ final class Waiter {
       return
     }
     if !copiesInOneStep { wakePeers(doorbell) }
-    doorbell.sleep(seen: seen, nanoseconds: sleep)
-    if doorbell.rings == seen {
+    if doorbell.sleep(seen: seen, count: ringsWorthWaking(missing), nanoseconds: sleep) {
       statistics.timeouts += 1
       sleep *= 2
     }
@@ -240,5 +255,15 @@ final class Waiter {
       entries[index].wakes -= 1
       doorbell.ring(entries[index].peer)
     }
+  }
+
+  /// Every message that arrives rings once: as long as fewer rings came than messages are missing,
+  /// there is nothing to wake for, unless a relay can go on. (Sends don't count: they may be taken
+  /// unexpectedly, without a ring.)
+  private func ringsWorthWaking(_ missing: Missing) -> Int {
+    guard copiesInOneStep else { return 1 }
+    var rings = missing.receives
+    for relay in relays { rings = min(rings, relay.missingBeforeForward) }
+    return max(rings, 1)
   }
 }

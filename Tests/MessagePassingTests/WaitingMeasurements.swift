@@ -86,6 +86,7 @@ extension MPITests {
       for pieces in [0, 10] {
         let rounds = pieces == 0 ? 50 : 10
         let before = runtime.statistics
+        let used = Self.processorNanoseconds()
         var times: [Int64] = []
         for batch in 0..<5 * rounds {
           if batch % rounds == 0 {
@@ -103,12 +104,17 @@ extension MPITests {
         }
         try world.barrier()
         times.append(dsv3_nanoseconds())
+        let all = try world.allReduceSum([
+          Self.processorNanoseconds() - used, runtime.statistics.timeouts - before.timeouts,
+          runtime.statistics.sleeps - before.sleeps,
+        ])
+        let busy = all[0] * 100 / Int(times[5] - times[0]) / runtime.cores
         if world.rank == 0 {
           let each = zip(times, times.dropFirst()).map { ($1 - $0) / Int64(rounds) }
-          let timeouts = runtime.statistics.timeouts - before.timeouts
           say(
             "neighbours, \(bytes) bytes, \(world.size) ranks, \(pieces) pieces of work: "
-              + "\(sorted(each)) a round, \(timeouts) timeouts")
+              + "\(sorted(each)) a round, \(all[2]) sleeps, \(all[1]) timeouts, cores busy \(busy)%"
+          )
         }
       }
     }
