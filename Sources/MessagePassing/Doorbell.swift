@@ -72,16 +72,17 @@ final class Doorbell {
     window = nil
   }
 
-  /// Tells the rank in `slot` that something may have arrived for it.
+  /// Tells the rank in `slot` that something may have arrived for it. A patient ring wakes it only
+  /// if it was rung as often as it asked for.
   @inline(__always)
-  func ring(_ slot: Int32) {
+  func ring(_ slot: Int32, isPatient: Bool = false) {
     let start = base + Int(slot) * Self.slotBytes
     let counter = start.assumingMemoryBound(to: UInt32.self)
     let sleeper = (start + Self.flagOffset).assumingMemoryBound(to: UInt32.self)
     let rings = dsv3_increment(counter)
-    if dsv3_load(sleeper) != 0, Int32(bitPattern: rings &- dsv3_load(sleeper + 1)) >= 0 {
-      dsv3_futex_wake(counter)
-    }
+    guard dsv3_load(sleeper) != 0 else { return }
+    if isPatient, Int32(bitPattern: rings &- dsv3_load(sleeper + 1)) < 0 { return }
+    dsv3_futex_wake(counter)
   }
 
   /// How often this rank was rung so far.
@@ -90,8 +91,8 @@ final class Doorbell {
     dsv3_load((base + index * Self.slotBytes).assumingMemoryBound(to: UInt32.self))
   }
 
-  /// Sleeps until this rank was rung `count` times after `rings` had the value `seen`, or the time
-  /// is over. Returns at once if it was rung already. Whether the time was over.
+  /// Sleeps until this rank was rung `count` times after `rings` had the value `seen`, or once
+  /// impatiently, or the time is over. Returns at once if it was rung already. Whether the time was over.
   func sleep(seen: UInt32, count: Int, nanoseconds: Int64) -> Bool {
     let start = base + index * Self.slotBytes
     let counter = start.assumingMemoryBound(to: UInt32.self)

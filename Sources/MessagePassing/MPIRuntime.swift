@@ -55,6 +55,7 @@ package final class MPIRuntime {
   /// Waits for all ranks and ends MPI. Nothing of this room may be used after it.
   package func finish() throws(MPIError) {
     try world.barrier()
+    waiter.isGivenUp = true
     try waiter.doorbell?.close()
     try check(MPI_Finalize(), "MPI_Finalize")
   }
@@ -71,6 +72,6 @@ package final class MPIRuntime {
   /// What this rank did in this room since the start.
   package var statistics: MessageStatistics { waiter.statistics }
 
-  /// Lets messages move: call between pieces of compute.
-  package func progress() throws(MPIError) { try waiter.poll() }
+  /// Lets messages move: call between pieces of compute. Costs next to nothing when nothing came.
+  package func progress() throws(MPIError) { try waiter.progress() }
 }

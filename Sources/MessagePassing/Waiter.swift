@@ -57,6 +57,9 @@ final class Waiter {
   let doorbell: Doorbell?
   private let spinNanoseconds: Int64
   private let longestSleep: Int64
+  /// Whether nothing can arrive that nobody rings for.
+  private let ringsTellAll: Bool
+  private var ringsAtProgress: UInt32 = 0
   /// Whether large messages are copied by the receiver alone.
   private let copiesInOneStep = MPIEnvironment.copiesInOneStep
 
@@ -74,6 +77,7 @@ final class Waiter {
     self.spinNanoseconds = spinNanoseconds
     longestSleep =
       hasRemotePeers || doorbell == nil ? Self.longestRemoteSleep : Self.longestSleep
+    ringsTellAll = !hasRemotePeers && copiesInOneStep
     requests = .allocate(capacity: capacity)
     statuses = .allocate(capacity: capacity)
     indices = .allocate(capacity: capacity)
@@ -140,13 +144,34 @@ final class Waiter {
     return true
   }
 
-  /// Looks until there is no news. (A look without news makes MPI move data, so that only the next
-  /// one tells.)
-  func poll() throws(MPIError) {
+  /// Looks until there is no news, or nothing is `missing`: then true. (A look without news makes
+  /// MPI move data, so that only the next one tells.)
+  @inline(__always)
+  private func look(for missing: () -> Missing) throws(MPIError) -> Bool {
     var idle = 0
     while idle < 2 {
-      idle = try pollOnce() ? 0 : idle + 1
+      if try pollOnce() {
+        if missing().isNothing { return true }
+        idle = 0
+      } else {
+        idle += 1
+      }
     }
+    return missing().isNothing
+  }
+
+  /// Looks until there is no news.
+  func poll() throws(MPIError) { _ = try look { Missing(sends: 1) } }
+
+  /// As `poll`, but free of charge if nobody rang since the last time: for between two pieces of
+  /// compute. (A look into MPI also gives the processor to ranks that wait for it.)
+  func progress() throws(MPIError) {
+    if let doorbell, ringsTellAll {
+      let rings = doorbell.rings
+      if rings == ringsAtProgress { return }
+      ringsAtProgress = rings
+    }
+    try poll()
   }
 
   private func complete(
@@ -212,22 +237,19 @@ final class Waiter {
   @inline(__always)
   func wait(for missing: () -> Missing) throws(MPIError) {
     if missing().isNothing { return }
-    try poll()
-    if missing().isNothing { return }
+    if try look(for: missing) { return }
     statistics.waits += 1
     let began = dsv3_nanoseconds()
     var sleep = Self.shortestSleep
     var mayLook = spinNanoseconds > 0
     while true {
       let seen = doorbell?.rings ?? 0
-      try poll()
-      let still = missing()
-      if still.isNothing { break }
+      if try look(for: missing) { break }
       if mayLook {
         mayLook = dsv3_nanoseconds() - began < spinNanoseconds
         continue
       }
-      block(for: still, seen: seen, sleep: &sleep)
+      block(for: missing(), seen: seen, sleep: &sleep)
     }
     statistics.waitNanoseconds += Int(dsv3_nanoseconds() - began)
   }

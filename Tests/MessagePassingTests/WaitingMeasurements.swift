@@ -159,6 +159,41 @@ extension MPITests {
       }
     }
 
+    /// A dispatch and its combine, 256 tokens of 256 floats with 4 of 16 experts, in groups of 4
+    /// ranks on nodes of 2.
+    @Test(arguments: [ExchangeRoute.twoHop, .direct]) func expertExchange(
+      route: ExchangeRoute
+    ) throws {
+      let world = try MPITestWorld.world()
+      guard world.size % 4 == 0 else { return }
+      let first = world.rank / 4 * 4
+      let group = try world.subgroup(worldRanks: Array(first..<first + 4), tag: first)
+      let exchange = try ExpertExchange(
+        group: group, ranksPerNode: 2, experts: 16, expertsPerToken: 4, hidden: 256, route: route)
+      var numbers = Numbers(seed: 3, world.rank)
+      let rows = Fixed(numbers.floats(256 * 256))
+      let gates = Fixed(numbers.floats(256 * 4))
+      let experts = Fixed(
+        (0..<256).flatMap { _ in (0..<Int32(16)).shuffled(using: &numbers).prefix(4) })
+      let sums = Fixed(numbers.floats(256 * 256))
+      var times: [Int64] = []
+      for _ in 0..<6 {
+        try world.barrier()
+        let start = dsv3_nanoseconds()
+        for _ in 0..<20 {
+          let flight = try exchange.startDispatch(
+            rows: rows.pointer, tokens: 256, maxTokensAnyRank: 256, experts: experts.pointer,
+            gates: gates.pointer)
+          let received = try exchange.finishDispatch(flight)
+          let back = try exchange.startCombine(received.plan, rows: received.rows)
+          try exchange.finishCombine(back, into: sums.pointer)
+        }
+        times.append((dsv3_nanoseconds() - start) / 20)
+      }
+      try world.barrier()
+      if world.rank == 0 { say("exchange, \(route), \(world.size) ranks: \(sorted(times))") }
+    }
+
     /// Pieces of about 100 us of arithmetic.
     private static func work(pieces: Int) {
       for _ in 0..<pieces * 30_000 { result = result * 0.999_99 + 0.000_01 }
