@@ -1,6 +1,6 @@
-// MPI inside a test bundle. Under `mpirun -n N bundle.xctest --testing-library swift-testing` the
-// tests of `MPITests` run on all ranks together; in a plain `swift test` the world has one rank and
-// tests that need more are skipped.
+// MPI inside a test bundle. Under `mpirun -n N dsv3PackageTests.xctest --testing-library
+// swift-testing --filter MessagePassingTests` the tests of `MPITests` run on all ranks together; in
+// a plain `swift test` the world has one rank, and tests that need more are skipped.
 
 import Glibc
 import MessagePassing
@@ -9,7 +9,8 @@ import Testing
 /// All tests that call MPI. They must run one after the other, in the same order on every rank: the
 /// suite is serialized (swift-testing then goes by source location) and bound to the main actor, so
 /// that no two of its tests touch MPI at once. No test in it may throw or return early on one rank
-/// only: expect, don't require. Tests outside it run beside it and must leave MPI alone.
+/// only: expect, don't require. Tests outside it run beside it and must leave MPI alone; where
+/// several rooms test with MPI, run one room at a time (`--filter`) or all with `--no-parallel`.
 @MainActor @Suite(.serialized) enum MPITests {}
 
 /// The world of this process: started with the first test that asks for it, finished at exit.
@@ -21,14 +22,14 @@ import Testing
   }()
 
   /// A rank that hangs is killed after this many seconds, and mpirun then ends the others.
-  private static let watchdogSeconds: UInt32 = 150
+  private static let watchdogSeconds: UInt32 = 120
 
   /// Also read at exit, when nothing else runs.
   private nonisolated(unsafe) static var runtime: MPIRuntime?
 
   static func start() throws(MPIError) -> MPIRuntime {
     if let runtime { return runtime }
-    alarm(watchdogSeconds)
+    if size > 1 { alarm(watchdogSeconds) }
     let started = try MPIRuntime.start()
     runtime = started
     atexit(finishAtExit)

@@ -8,7 +8,7 @@ import Testing
 
 extension MPITests {
   @MainActor @Suite(.serialized, .enabled(if: getenv("DSV3_MEASURE") != nil))
-  struct WaitingMeasurements {
+  struct Measurements {
     private func say(_ text: String) { fputs("measured: \(text)\n", dsv3_stderr()) }
 
     /// Batches of the same measurement: the machine is shared, so the least disturbed one counts.
