@@ -2,6 +2,7 @@
    globals, prctl is variadic, and a futex has no wrapper. */
 #ifndef DSV3_SYSTEM_SHIM_H
 #define DSV3_SYSTEM_SHIM_H
+#include <errno.h>
 #include <linux/futex.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,12 +27,14 @@ static inline uint32_t dsv3_load(const uint32_t *word) {
 static inline void dsv3_store(uint32_t *word, uint32_t value) {
   __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
 }
-static inline void dsv3_increment(uint32_t *word) {
-  __atomic_fetch_add(word, 1u, __ATOMIC_SEQ_CST);
+static inline uint32_t dsv3_increment(uint32_t *word) {
+  return __atomic_add_fetch(word, 1u, __ATOMIC_SEQ_CST);
 }
-static inline void dsv3_futex_wait(const uint32_t *word, uint32_t expected, int64_t nanoseconds) {
+/* Whether the time was over. */
+static inline int dsv3_futex_wait(const uint32_t *word, uint32_t expected, int64_t nanoseconds) {
   struct timespec limit = {nanoseconds / 1000000000, nanoseconds % 1000000000};
-  syscall(SYS_futex, word, FUTEX_WAIT, expected, &limit, (void *)0, 0);
+  return syscall(SYS_futex, word, FUTEX_WAIT, expected, &limit, (void *)0, 0) == -1
+    && errno == ETIMEDOUT;
 }
 static inline void dsv3_futex_wake(const uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE, 1, (void *)0, (void *)0, 0);

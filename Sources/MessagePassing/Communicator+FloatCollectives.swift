@@ -2,8 +2,9 @@
 // taken in ascending order of ranks whatever arrives first, so they have the same bits every time.
 
 extension Communicator {
-  /// Floats of a shard that travel in one message of a reduce-scatter.
-  private static let chunk = 1 << 15
+  /// Floats of a shard that travel in one message of a reduce-scatter: those of all ranks stay in
+  /// the cache until they are added up.
+  private static let chunk = 1 << 14
 
   /// Sums a buffer over the ranks, each keeping its part. On entry every rank holds a contribution
   /// to the whole buffer; on return `buffer[shards[rank]]` holds ((c₀ + c₁) + c₂) + … in fp32,

@@ -73,7 +73,10 @@ package final class Communicator {
   ) throws(MPIError) -> Transfer {
     precondition(tag >= 0 && tag < Self.tagLimit, "tag \(tag) is out of range")
     let transfer = Transfer(waiter: waiter)
-    try send(bytes, to: peer, tag: tag, on: transfer)
+    // The caller may wait for the send before it sends what the receiver is waiting for.
+    try send(
+      bytes, to: peer, tag: tag, on: transfer,
+      isPatient: bytes.count < MPIEnvironment.smallestHandshake)
     return transfer
   }
 
@@ -88,9 +91,12 @@ package final class Communicator {
     return transfer
   }
 
-  /// As `send`, counted on a transfer that may stand for several messages; any tag.
+  /// As `send`, counted on a transfer that may stand for several messages; any tag. A patient one
+  /// lets a receiver that waits for more messages sleep on: then no message that the receiver waits
+  /// for may depend on this send being complete.
   func send(
-    _ bytes: UnsafeRawBufferPointer, to peer: Int, tag: Int, on transfer: Transfer
+    _ bytes: UnsafeRawBufferPointer, to peer: Int, tag: Int, on transfer: Transfer,
+    isPatient: Bool = true
   ) throws(MPIError) {
     guard let count = Int32(exactly: bytes.count) else {
       throw .refused("MPI_Isend", "\(bytes.count) bytes are too many for one message")
@@ -104,7 +110,7 @@ package final class Communicator {
     waiter.statistics.messages += 1
     waiter.statistics.bytes += bytes.count
     let slot = slots[peer]
-    if slot >= 0 { waiter.doorbell?.ring(slot) }
+    if slot >= 0 { waiter.doorbell?.ring(slot, isPatient: isPatient) }
   }
 
   /// As `receive`, counted on a transfer that may stand for several messages; any tag.

@@ -6,8 +6,9 @@ import CSystem
 
 /// The counters of all ranks on this machine, in one MPI-3 shared window.
 ///
-/// A slot is 256 bytes: the counter, the sleeping flag (each on its own cache line, for the ringer
-/// writes one and reads the other), and the processors its rank may use.
+/// A slot is 256 bytes: the counter; what the sleeper waits for (each on its own cache line, for the
+/// ringer writes one and reads the other): a flag and the count at which to wake it; and the
+/// processors its rank may use.
 final class Doorbell {
   private static let slotBytes = 256
   private static let flagOffset = 64
@@ -71,15 +72,17 @@ final class Doorbell {
     window = nil
   }
 
-  /// Tells the rank in `slot` that something may have arrived for it.
+  /// Tells the rank in `slot` that something may have arrived for it. A patient ring wakes it only
+  /// if it was rung as often as it asked for.
   @inline(__always)
-  func ring(_ slot: Int32) {
-    let counter = base + Int(slot) * Self.slotBytes
-    dsv3_increment(counter.assumingMemoryBound(to: UInt32.self))
-    let sleeping = (counter + Self.flagOffset).assumingMemoryBound(to: UInt32.self)
-    if dsv3_load(sleeping) != 0 {
-      dsv3_futex_wake(counter.assumingMemoryBound(to: UInt32.self))
-    }
+  func ring(_ slot: Int32, isPatient: Bool = false) {
+    let start = base + Int(slot) * Self.slotBytes
+    let counter = start.assumingMemoryBound(to: UInt32.self)
+    let sleeper = (start + Self.flagOffset).assumingMemoryBound(to: UInt32.self)
+    let rings = dsv3_increment(counter)
+    guard dsv3_load(sleeper) != 0 else { return }
+    if isPatient, Int32(bitPattern: rings &- dsv3_load(sleeper + 1)) < 0 { return }
+    dsv3_futex_wake(counter)
   }
 
   /// How often this rank was rung so far.
@@ -88,14 +91,17 @@ final class Doorbell {
     dsv3_load((base + index * Self.slotBytes).assumingMemoryBound(to: UInt32.self))
   }
 
-  /// Sleeps until this rank is rung, unless it was since `rings` had the value `seen`.
-  func sleep(seen: UInt32, nanoseconds: Int64) {
-    let counter = (base + index * Self.slotBytes).assumingMemoryBound(to: UInt32.self)
-    let sleeping = (base + index * Self.slotBytes + Self.flagOffset)
-      .assumingMemoryBound(to: UInt32.self)
-    dsv3_store(sleeping, 1)
-    dsv3_futex_wait(counter, seen, nanoseconds)
-    dsv3_store(sleeping, 0)
+  /// Sleeps until this rank was rung `count` times after `rings` had the value `seen`, or once
+  /// impatiently, or the time is over. Returns at once if it was rung already. Whether the time was over.
+  func sleep(seen: UInt32, count: Int, nanoseconds: Int64) -> Bool {
+    let start = base + index * Self.slotBytes
+    let counter = start.assumingMemoryBound(to: UInt32.self)
+    let sleeper = (start + Self.flagOffset).assumingMemoryBound(to: UInt32.self)
+    dsv3_store(sleeper + 1, seen &+ UInt32(clamping: count))
+    dsv3_store(sleeper, 1)
+    let isLate = dsv3_futex_wait(counter, seen, nanoseconds) != 0
+    dsv3_store(sleeper, 0)
+    return isLate
   }
 
   private static func slots(

@@ -53,19 +53,23 @@ package final class ExchangeInFlight {
   }
 
   /// Whether all messages for this rank are here, and all it had to forward is on its way.
-  package var hasArrived: Bool {
-    isForwarded && hopOne.transfer.pending == 0 && hopTwo.transfer.pending == 0
+  package var hasArrived: Bool { missing.isNothing }
+
+  /// Messages that must arrive before it can be finished.
+  var missing: Missing { hopOne.transfer.missing + hopTwo.transfer.missing }
+
+  /// Messages that must arrive before this rank can forward.
+  var missingBeforeForward: Int {
+    switch kind {
+    case .dispatch, .scatter: hopOne.transfer.missing.receives
+    case .combine, .gather: hopTwo.transfer.missing.receives
+    }
   }
 
   /// Forwards if the first of this exchange's hops is complete. Whether that is done.
   func advance() throws(MPIError) -> Bool {
     if isForwarded { return true }
-    switch kind {
-    case .dispatch, .scatter:
-      guard hopOne.transfer.pending == 0 else { return false }
-    case .combine, .gather:
-      guard hopTwo.transfer.pending == 0 else { return false }
-    }
+    guard missingBeforeForward == 0 else { return false }
     isForwarded = true
     switch kind {
     case .dispatch: try exchange.forwardDispatch(self)

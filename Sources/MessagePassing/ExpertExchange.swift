@@ -68,6 +68,10 @@ package final class ExpertExchange {
   /// Whether this rank has the group for itself: nothing is sent, and `ReceivedTokens` borrows.
   package var isAlone: Bool { group.size == 1 }
 
+  /// Address space of all buffers so far, in bytes; it stops growing after the first exchanges.
+  /// (Receive buffers have room for the worst imbalance; what is never touched takes no memory.)
+  package var bufferBytes: Int { pool.bytes }
+
   // MARK: Dispatch
 
   /// Starts sending token rows to the ranks that own their experts.
@@ -194,8 +198,9 @@ package final class ExpertExchange {
     try finishInward(flight, into: sums, gates: gateGradients)
   }
 
-  /// Lets messages move and forwards what has arrived: call between pieces of compute.
-  package func progress() throws(MPIError) { try group.waiter.poll() }
+  /// Lets messages move and forwards what has arrived: call between pieces of compute. Costs next
+  /// to nothing when nothing came.
+  package func progress() throws(MPIError) { try group.waiter.progress() }
 
   // MARK: Life of an exchange
 
@@ -214,7 +219,7 @@ package final class ExpertExchange {
   }
 
   func arrive(_ flight: ExchangeInFlight) throws(MPIError) {
-    try group.waiter.wait { flight.hasArrived }
+    try group.waiter.wait { flight.missing }
   }
 
   /// Gives the buffers of a finished exchange back, those still being sent from later.

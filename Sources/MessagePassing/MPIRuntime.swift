@@ -23,12 +23,18 @@ package final class MPIRuntime {
     self.cores = cores
   }
 
-  /// Starts MPI; collective over all ranks. MPI's errors come back as `MPIError` from then on.
-  /// Throws when MPI can't start or was started before.
+  /// MPI starts once in a process; a rank calls this room from one thread at a time.
+  private nonisolated(unsafe) static var current: MPIRuntime?
+  private var isFinished = false
+
+  /// Starts MPI, or returns the runtime if it was started before; the first call is collective over
+  /// all ranks. MPI's errors come back as `MPIError` from then on. Throws when MPI can't start, or
+  /// was finished.
   package static func start() throws(MPIError) -> MPIRuntime {
-    var flag: Int32 = 0
-    try check(MPI_Initialized(&flag), "MPI_Initialized")
-    if flag != 0 { throw .refused("MPIRuntime.start", "MPI was started before") }
+    if let current {
+      if current.isFinished { throw .refused("MPIRuntime.start", "MPI was finished before") }
+      return current
+    }
     dsv3_exact_timers()
     MPIEnvironment.setDefaults()
     // Calls come from one thread at a time, which need not always be the same.
@@ -49,12 +55,19 @@ package final class MPIRuntime {
       hasRemotePeers: localRanks < Int(size))
     let world = try Communicator(
       handle: comm, worldRanks: Array(0..<Int(size)), waiter: waiter)
-    return MPIRuntime(world: world, waiter: waiter, localRanks: localRanks, cores: cores)
+    let runtime = MPIRuntime(
+      world: world, waiter: waiter, localRanks: localRanks, cores: cores)
+    current = runtime
+    return runtime
   }
 
-  /// Waits for all ranks and ends MPI. Nothing of this room may be used after it.
+  /// Waits for all ranks and ends MPI; does nothing the second time. Collective. Nothing of this
+  /// room may be used after it.
   package func finish() throws(MPIError) {
+    if isFinished { return }
+    isFinished = true
     try world.barrier()
+    waiter.isGivenUp = true
     try waiter.doorbell?.close()
     try check(MPI_Finalize(), "MPI_Finalize")
   }
@@ -71,6 +84,6 @@ package final class MPIRuntime {
   /// What this rank did in this room since the start.
   package var statistics: MessageStatistics { waiter.statistics }
 
-  /// Lets messages move: call between pieces of compute.
-  package func progress() throws(MPIError) { try waiter.poll() }
+  /// Lets messages move: call between pieces of compute. Costs next to nothing when nothing came.
+  package func progress() throws(MPIError) { try waiter.progress() }
 }

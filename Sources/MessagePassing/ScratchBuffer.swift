@@ -30,10 +30,15 @@ final class ExchangePool {
   private var free = [[ScratchBuffer]](repeating: [], count: 48)
   private var freeRoutes: [RouteLists] = []
 
+  /// All buffers it ever made, in bytes.
+  private(set) var bytes = 0
+
   /// A buffer of at least `bytes`.
-  func take(bytes: Int) -> ScratchBuffer {
-    let order = Self.order(bytes)
-    return free[order].popLast() ?? ScratchBuffer(bytes: 1 << order)
+  func take(bytes wanted: Int) -> ScratchBuffer {
+    let order = Self.order(wanted)
+    if let used = free[order].popLast() { return used }
+    bytes += 1 << order
+    return ScratchBuffer(bytes: 1 << order)
   }
 
   func give(_ buffer: ScratchBuffer) {

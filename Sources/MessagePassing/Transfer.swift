@@ -4,8 +4,7 @@
 /// One message under way (or, inside this room, several that are waited for together).
 package final class Transfer {
   let waiter: Waiter
-  /// Messages not yet complete.
-  var pending = 0
+  var missing = Missing()
   /// Bytes that arrived; final once the transfer is complete. A message may be shorter than the
   /// buffer it was received into. 0 for sends.
   package internal(set) var receivedBytes = 0
@@ -14,27 +13,31 @@ package final class Transfer {
 
   deinit {
     precondition(
-      pending == 0 || waiter.isGivenUp,
-      "a Transfer was dropped with \(pending) message(s) under way: call wait() first")
+      isComplete || waiter.isGivenUp,
+      "a Transfer was dropped with messages under way (\(missing)): call wait() first")
   }
 
   /// Whether it is known to be complete (without looking for news).
-  package var isComplete: Bool { pending == 0 }
+  package var isComplete: Bool { missing.isNothing }
 
   /// Looks for news; whether the transfer is complete.
   package func test() throws(MPIError) -> Bool {
-    if pending == 0 { return true }
+    if isComplete { return true }
     try waiter.poll()
-    return pending == 0
+    return isComplete
   }
 
   /// Returns when the transfer is complete; the processor is free for other ranks meanwhile.
   package func wait() throws(MPIError) {
-    try waiter.wait { pending == 0 }
+    try waiter.wait { missing }
   }
 }
 
 /// Returns when all transfers are complete.
 package func waitAll(_ transfers: [Transfer]) throws(MPIError) {
-  for transfer in transfers { try transfer.wait() }
+  try transfers.first?.waiter.wait {
+    var all = Missing()
+    for transfer in transfers { all = all + transfer.missing }
+    return all
+  }
 }

@@ -19,6 +19,18 @@ package struct MessageStatistics: Sendable, Equatable {
   package var bytes = 0
 }
 
+/// Messages that aren't complete yet.
+struct Missing {
+  var sends = 0
+  var receives = 0
+
+  var isNothing: Bool { sends == 0 && receives == 0 }
+
+  static func + (a: Missing, b: Missing) -> Missing {
+    Missing(sends: a.sends + b.sends, receives: a.receives + b.receives)
+  }
+}
+
 /// The table of requests under way and the waiting policy. One per process; not thread-safe.
 final class Waiter {
   private struct Entry {
@@ -45,6 +57,9 @@ final class Waiter {
   let doorbell: Doorbell?
   private let spinNanoseconds: Int64
   private let longestSleep: Int64
+  /// Whether nothing can arrive that nobody rings for.
+  private let ringsTellAll: Bool
+  private var ringsAtProgress: UInt32 = 0
   /// Whether large messages are copied by the receiver alone.
   private let copiesInOneStep = MPIEnvironment.copiesInOneStep
 
@@ -62,6 +77,7 @@ final class Waiter {
     self.spinNanoseconds = spinNanoseconds
     longestSleep =
       hasRemotePeers || doorbell == nil ? Self.longestRemoteSleep : Self.longestSleep
+    ringsTellAll = !hasRemotePeers && copiesInOneStep
     requests = .allocate(capacity: capacity)
     statuses = .allocate(capacity: capacity)
     indices = .allocate(capacity: capacity)
@@ -88,7 +104,7 @@ final class Waiter {
       transfer: .passUnretained(transfer), peer: peer, isReceive: isReceive,
       wakes: copiesInOneStep || peer < 0 ? 0 : MPIEnvironment.wakes(bytes: bytes))
     count += 1
-    transfer.pending += 1
+    if isReceive { transfer.missing.receives += 1 } else { transfer.missing.sends += 1 }
   }
 
   private func grow() {
@@ -128,13 +144,34 @@ final class Waiter {
     return true
   }
 
-  /// Looks until there is no news. (A look without news makes MPI move data, so that only the next
-  /// one tells.)
-  func poll() throws(MPIError) {
+  /// Looks until there is no news, or nothing is `missing`: then true. (A look without news makes
+  /// MPI move data, so that only the next one tells.)
+  @inline(__always)
+  private func look(for missing: () -> Missing) throws(MPIError) -> Bool {
     var idle = 0
     while idle < 2 {
-      idle = try pollOnce() ? 0 : idle + 1
+      if try pollOnce() {
+        if missing().isNothing { return true }
+        idle = 0
+      } else {
+        idle += 1
+      }
     }
+    return missing().isNothing
+  }
+
+  /// Looks until there is no news.
+  func poll() throws(MPIError) { _ = try look { Missing(sends: 1) } }
+
+  /// As `poll`, but free of charge if nobody rang since the last time: for between two pieces of
+  /// compute. (A look into MPI also gives the processor to ranks that wait for it.)
+  func progress() throws(MPIError) {
+    if let doorbell, ringsTellAll {
+      let rings = doorbell.rings
+      if rings == ringsAtProgress { return }
+      ringsAtProgress = rings
+    }
+    try poll()
   }
 
   private func complete(
@@ -142,8 +179,11 @@ final class Waiter {
   ) throws(MPIError) {
     let entry = entries[index]
     let transfer = entry.transfer.takeUnretainedValue()
-    transfer.pending -= 1
-    guard entry.isReceive else { return }
+    guard entry.isReceive else {
+      transfer.missing.sends -= 1
+      return
+    }
+    transfer.missing.receives -= 1
     var bytes: Int32 = 0
     try check(MPI_Get_count(status, dsv3_byte(), &bytes), "MPI_Get_count")
     transfer.receivedBytes += Int(bytes)
@@ -193,30 +233,28 @@ final class Waiter {
 
   // MARK: Waiting
 
-  /// Returns when `done` is true, which only the completion of messages can make so.
+  /// Returns when nothing is `missing`: the messages that must yet be complete.
   @inline(__always)
-  func wait(until done: () -> Bool) throws(MPIError) {
-    if done() { return }
-    try poll()
-    if done() { return }
+  func wait(for missing: () -> Missing) throws(MPIError) {
+    if missing().isNothing { return }
+    if try look(for: missing) { return }
     statistics.waits += 1
     let began = dsv3_nanoseconds()
     var sleep = Self.shortestSleep
     var mayLook = spinNanoseconds > 0
     while true {
       let seen = doorbell?.rings ?? 0
-      try poll()
-      if done() { break }
+      if try look(for: missing) { break }
       if mayLook {
         mayLook = dsv3_nanoseconds() - began < spinNanoseconds
         continue
       }
-      try block(seen: seen, sleep: &sleep)
+      block(for: missing(), seen: seen, sleep: &sleep)
     }
     statistics.waitNanoseconds += Int(dsv3_nanoseconds() - began)
   }
 
-  private func block(seen: UInt32, sleep: inout Int64) throws(MPIError) {
+  private func block(for missing: Missing, seen: UInt32, sleep: inout Int64) {
     precondition(count > 0, "waiting for messages with none under way: nothing can end this wait")
     statistics.sleeps += 1
     sleep = min(sleep, longestSleep)
@@ -226,8 +264,7 @@ final class Waiter {
       return
     }
     if !copiesInOneStep { wakePeers(doorbell) }
-    doorbell.sleep(seen: seen, nanoseconds: sleep)
-    if doorbell.rings == seen {
+    if doorbell.sleep(seen: seen, count: ringsWorthWaking(missing), nanoseconds: sleep) {
       statistics.timeouts += 1
       sleep *= 2
     }
@@ -240,5 +277,15 @@ final class Waiter {
       entries[index].wakes -= 1
       doorbell.ring(entries[index].peer)
     }
+  }
+
+  /// Every message that arrives rings once: as long as fewer rings came than messages are missing,
+  /// there is nothing to wake for, unless a relay can go on. (Sends don't count: they may be taken
+  /// unexpectedly, without a ring.)
+  private func ringsWorthWaking(_ missing: Missing) -> Int {
+    guard copiesInOneStep else { return 1 }
+    var rings = missing.receives
+    for relay in relays { rings = min(rings, relay.missingBeforeForward) }
+    return max(rings, 1)
   }
 }

@@ -20,8 +20,8 @@ extension MPITests {
       return (0..<size).map { bounds[$0]..<bounds[$0 + 1] }
     }
 
-    /// Lengths around the 32,768 floats of a chunk, so that one, two and several rounds are made.
-    @Test(arguments: [16, 1_003, 32_768 * 4, 32_768 * 9 + 5], Cut.allCases)
+    /// Lengths around the 16,384 floats of a chunk, so that one, two and several rounds are made.
+    @Test(arguments: [16, 1_003, 16_384 * 4, 16_384 * 17 + 5], Cut.allCases)
     func reduceScatterIsTheSumInAscendingOrderBitForBit(length: Int, cut: Cut) throws {
       let world = try MPITestWorld.world()
       let shards = Self.shards(length, world.size, cut)

@@ -9,11 +9,11 @@ import Testing
   private(set) var received: ReceivedTokens?
 
   private var flight: ExchangeInFlight?
-  private let inputs: Floats
-  private let gates: Floats
+  private let inputs: Fixed<Float>
+  private let gates: Fixed<Float>
   private let choices: [Int32]
-  private let experts: UnsafeMutablePointer<Int32>
-  private var answers = Floats([])
+  private let experts: Fixed<Int32>
+  private var answers = Fixed<Float>([])
 
   private var rank: Int { exchange.group.rank }
   private var tokens: Int { reference.tokens(rank) }
@@ -21,12 +21,10 @@ import Testing
   init(_ reference: ExchangeReference, _ exchange: ExpertExchange) {
     self.reference = reference
     self.exchange = exchange
-    inputs = Floats(reference.rows(exchange.group.rank))
-    gates = Floats(reference.gates(exchange.group.rank))
+    inputs = Fixed(reference.rows(exchange.group.rank))
+    gates = Fixed(reference.gates(exchange.group.rank))
     choices = reference.choices(exchange.group.rank)
-    // Lives as long as the process: tests are few and small.
-    experts = .allocate(capacity: max(choices.count, 1))
-    for (index, expert) in choices.enumerated() { experts[index] = expert }
+    experts = Fixed(choices)
   }
 
   // MARK: Dispatch
@@ -34,7 +32,7 @@ import Testing
   mutating func startDispatch() throws {
     flight = try exchange.startDispatch(
       rows: inputs.pointer, tokens: tokens, maxTokensAnyRank: reference.maxTokens,
-      experts: experts, gates: gates.pointer)
+      experts: experts.pointer, gates: gates.pointer)
   }
 
   mutating func finishDispatch(into place: ((Int) -> UnsafeMutablePointer<Float>)? = nil) throws {
@@ -79,14 +77,14 @@ import Testing
 
   mutating func startCombine() throws {
     guard let received else { return }
-    answers = Floats(
+    answers = Fixed(
       reference.received(by: rank).flatMap { reference.answer(rank, $0.source, $0.token) })
     flight = try exchange.startCombine(received.plan, rows: answers.pointer)
   }
 
   mutating func finishCombine() throws {
     guard let flight else { return }
-    let sums = Floats([Float](repeating: .nan, count: tokens * reference.hidden))
+    let sums = Fixed([Float](repeating: .nan, count: tokens * reference.hidden))
     try exchange.finishCombine(flight, into: sums.pointer)
     self.flight = nil
     #expect(sums.values == reference.combined(rank))
@@ -106,10 +104,10 @@ import Testing
   /// Sends every token's row times two; each receiver must find just that.
   mutating func scatter() throws {
     guard let received else { return }
-    let doubled = Floats(inputs.values.map { $0 * 2 })
+    let doubled = Fixed(inputs.values.map { $0 * 2 })
     let flight = try exchange.startScatter(received.plan, rows: doubled.pointer)
     let count = received.count * reference.hidden
-    let rows = Floats([Float](repeating: .nan, count: count))
+    let rows = Fixed([Float](repeating: .nan, count: count))
     try exchange.finishScatter(flight, into: rows.pointer)
     let same = (0..<count).allSatisfy { rows.pointer[$0] == 2 * received.rows[$0] }
     #expect(same)
@@ -120,8 +118,8 @@ import Testing
   mutating func gather() throws {
     guard let received else { return }
     let pairs = reference.received(by: rank)
-    let rows = Floats(pairs.flatMap { reference.answer(rank, $0.source, $0.token) })
-    let gradients = Floats(
+    let rows = Fixed(pairs.flatMap { reference.answer(rank, $0.source, $0.token) })
+    let gradients = Fixed(
       pairs.enumerated().flatMap { row, pair in
         (0..<reference.slots).map { slot in
           received.expertIDs[row * reference.slots + slot] < 0
@@ -130,8 +128,8 @@ import Testing
       })
     let flight = try exchange.startGather(
       received.plan, rows: rows.pointer, gateGradients: gradients.pointer)
-    let sums = Floats([Float](repeating: .nan, count: tokens * reference.hidden))
-    let gates = Floats([Float](repeating: .nan, count: tokens * reference.slots))
+    let sums = Fixed([Float](repeating: .nan, count: tokens * reference.hidden))
+    let gates = Fixed([Float](repeating: .nan, count: tokens * reference.slots))
     try exchange.finishGather(flight, into: sums.pointer, gateGradients: gates.pointer)
     #expect(sums.values == reference.combined(rank))
     let expected = (0..<tokens).flatMap { token in
@@ -141,12 +139,12 @@ import Testing
   }
 }
 
-/// Floats at a fixed address.
-final class Floats {
-  let pointer: UnsafeMutablePointer<Float>
+/// Numbers at a fixed address.
+final class Fixed<Number: BitwiseCopyable> {
+  let pointer: UnsafeMutablePointer<Number>
   let count: Int
 
-  init(_ values: [Float]) {
+  init(_ values: [Number]) {
     count = values.count
     pointer = .allocate(capacity: max(count, 1))
     pointer.initialize(from: values, count: count)
@@ -154,5 +152,5 @@ final class Floats {
 
   deinit { pointer.deallocate() }
 
-  var values: [Float] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
+  var values: [Number] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
 }

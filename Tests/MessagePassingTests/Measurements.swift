@@ -9,7 +9,7 @@ import Testing
 
 extension MPITests {
   @MainActor @Suite(.serialized, .enabled(if: getenv("DSV3_MEASURE") != nil))
-  struct WaitingMeasurements {
+  struct Measurements {
     private func say(_ text: String) { fputs("measured: \(text)\n", dsv3_stderr()) }
 
     /// Batches of the same measurement: the machine is shared, so the least disturbed one counts.
@@ -87,6 +87,7 @@ extension MPITests {
       for pieces in [0, 10] {
         let rounds = pieces == 0 ? 50 : 10
         let before = runtime.statistics
+        let used = Self.processorNanoseconds()
         var times: [Int64] = []
         for batch in 0..<5 * rounds {
           if batch % rounds == 0 {
@@ -104,12 +105,17 @@ extension MPITests {
         }
         try world.barrier()
         times.append(dsv3_nanoseconds())
+        let all = try world.allReduceSum([
+          Self.processorNanoseconds() - used, runtime.statistics.timeouts - before.timeouts,
+          runtime.statistics.sleeps - before.sleeps,
+        ])
+        let busy = all[0] * 100 / Int(times[5] - times[0]) / runtime.cores
         if world.rank == 0 {
           let each = zip(times, times.dropFirst()).map { ($1 - $0) / Int64(rounds) }
-          let timeouts = runtime.statistics.timeouts - before.timeouts
           say(
             "neighbours, \(bytes) bytes, \(world.size) ranks, \(pieces) pieces of work: "
-              + "\(sorted(each)) a round, \(timeouts) timeouts")
+              + "\(sorted(each)) a round, \(all[2]) sleeps, \(all[1]) timeouts, cores busy \(busy)%"
+          )
         }
       }
     }
@@ -152,6 +158,41 @@ extension MPITests {
         say("\(floats) floats, \(world.size) ranks: reduce-scatter \(sorted(reduces))")
         say("\(floats) floats, \(world.size) ranks: all-gather \(sorted(gathers))")
       }
+    }
+
+    /// A dispatch and its combine, 256 tokens of 256 floats with 4 of 16 experts, in groups of 4
+    /// ranks on nodes of 2.
+    @Test(arguments: [ExchangeRoute.twoHop, .direct]) func expertExchange(
+      route: ExchangeRoute
+    ) throws {
+      let world = try MPITestWorld.world()
+      guard world.size % 4 == 0 else { return }
+      let first = world.rank / 4 * 4
+      let group = try world.subgroup(worldRanks: Array(first..<first + 4), tag: first)
+      let exchange = try ExpertExchange(
+        group: group, ranksPerNode: 2, experts: 16, expertsPerToken: 4, hidden: 256, route: route)
+      var numbers = Numbers(seed: 3, world.rank)
+      let rows = Fixed(numbers.floats(256 * 256))
+      let gates = Fixed(numbers.floats(256 * 4))
+      let experts = Fixed(
+        (0..<256).flatMap { _ in (0..<Int32(16)).shuffled(using: &numbers).prefix(4) })
+      let sums = Fixed(numbers.floats(256 * 256))
+      var times: [Int64] = []
+      for _ in 0..<6 {
+        try world.barrier()
+        let start = dsv3_nanoseconds()
+        for _ in 0..<20 {
+          let flight = try exchange.startDispatch(
+            rows: rows.pointer, tokens: 256, maxTokensAnyRank: 256, experts: experts.pointer,
+            gates: gates.pointer)
+          let received = try exchange.finishDispatch(flight)
+          let back = try exchange.startCombine(received.plan, rows: received.rows)
+          try exchange.finishCombine(back, into: sums.pointer)
+        }
+        times.append((dsv3_nanoseconds() - start) / 20)
+      }
+      try world.barrier()
+      if world.rank == 0 { say("exchange, \(route), \(world.size) ranks: \(sorted(times))") }
     }
 
     /// Pieces of about 100 us of arithmetic.
