@@ -1,5 +1,6 @@
-// Not tests: figures about waiting on this machine, printed when DSV3_MEASURE is set. See how the
-// waiting policy was chosen: latency, and what ranks that wait take from ranks that compute.
+// Not tests: figures about this machine, printed when DSV3_MEASURE is set (`DSV3_MEASURE=1 mpirun
+// -n 16 dsv3PackageTests.xctest --testing-library swift-testing --filter Measurements`). They chose
+// the waiting policy: latency, and what ranks that wait take from ranks that compute.
 
 import CSystem
 import Glibc
