@@ -45,13 +45,13 @@ package struct ModelPreset: Equatable, Sendable {
   /// large model loosely. Chosen here, not published.
   package static let mini: ModelPreset = {
     var spec = ModelSpec(
-      vocabularySize: 259, hiddenSize: 96, layers: 8, denseLayers: 1, denseIntermediateSize: 256,
+      vocabularySize: 259, hiddenSize: 64, layers: 6, denseLayers: 1, denseIntermediateSize: 256,
       heads: 4, queryCompression: 48, keyValueCompression: 32, nopeHeadDim: 16, ropeHeadDim: 8,
       valueHeadDim: 16, routedExperts: 8, sharedExperts: 1, expertIntermediateSize: 48,
       expertsPerToken: 2, expertGroups: 4, groupsPerToken: 2)
     spec.routedScalingFactor = 2.5
     spec.mtpDepth = 1
-    spec.initializerRange = 0.02
+    spec.initializerRange = 0.04
     return ModelPreset(
       name: "dsv3-mini", summary: "the default: byte-level text on a laptop", spec: spec)
   }()
