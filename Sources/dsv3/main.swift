@@ -1,1 +1,5 @@
-print("hello")
+// The command line of dsv3: what it can do stands in CommandTable.swift, a file for each command.
+
+import Glibc
+
+exit(rootCommand.perform(Array(CommandLine.arguments.dropFirst())))
