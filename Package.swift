@@ -66,6 +66,7 @@ let package = Package(
     tests("MessagePassingTests", ["MessagePassing", "CSystem"]),
     tests("RunConfigurationTests", ["RunConfiguration", "ModelSpec", "Schedules"]),
     tests("TrainingTests", ["Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "Schedules"]),
+    tests("CommandTests", ["Model", "ModelSpec", "RunConfiguration", "Training"]),
     tests("ProjectTests", []),
   ],
   swiftLanguageModes: [.v6]

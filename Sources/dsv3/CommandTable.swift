@@ -2,5 +2,13 @@
 
 let rootCommand = Command(
   "dsv3",
-  summary: "looks into DeepSeek-V3 models, pipeline schedules and configurations of dsv3-worker",
-  subcommands: [evaluateCommand])
+  summary: "looks into models, pipeline schedules and configurations of dsv3-worker",
+  subcommands: [evaluateCommand, configCommand, presetsCommand, scheduleCommand])
+
+private let scheduleCommand = Command(
+  "dsv3 schedule",
+  summary: "lists, exports, checks, analyses and draws pipeline schedules",
+  subcommands: [
+    scheduleListCommand, scheduleShowCommand, scheduleExportCommand, scheduleCheckCommand,
+    scheduleAnalyzeCommand,
+  ])
