@@ -19,6 +19,8 @@ package struct ScheduleDrawing {
   struct Glyph {
     var character: Character
     var ink: Ink
+    /// Within a label, where a line should not end before it.
+    var isInLabel = false
   }
 
   /// Most characters of a line, over all bands.
@@ -55,9 +57,11 @@ package struct ScheduleDrawing {
     let unit = scale >= 1 ? Int(scale) : 1
     let band = max((max(width - margin, 20) / unit) * unit, unit)
     var text = ""
-    for start in stride(from: 0, to: max(total, 1), by: band) {
+    var start = 0
+    while start < total {
       if start > 0 { text += "\n" }
-      let columns = start..<min(start + band, total)
+      let columns = start..<Self.end(of: rows, from: start, atMost: min(start + band, total))
+      start = columns.upperBound
       text += String(repeating: " ", count: margin) + axis(columns, time) + "\n"
       for (head, row) in zip(heads, rows) {
         text += String(repeating: " ", count: margin - head.count) + head
@@ -65,6 +69,15 @@ package struct ScheduleDrawing {
       }
     }
     return text
+  }
+
+  /// Where a band from `start` ends so that no label is torn apart.
+  private static func end(of rows: [[Glyph]], from start: Int, atMost limit: Int) -> Int {
+    var end = limit
+    while end > start + 1, rows.contains(where: { end < $0.count && $0[end].isInLabel }) {
+      end -= 1
+    }
+    return end > start + (limit - start) / 2 ? end : limit
   }
 
   private func column(_ time: Int) -> Int { Int((Double(time) * scale).rounded()) }
@@ -84,7 +97,9 @@ package struct ScheduleDrawing {
         if characters.count > range.count { characters = Array(characters.prefix(1)) }
         for (offset, index) in range.enumerated() {
           let character = offset < characters.count ? characters[offset] : fill
-          row[index] = Glyph(character: character, ink: part.ink)
+          row[index] = Glyph(
+            character: character, ink: part.ink,
+            isInLabel: offset > 0 && offset < characters.count)
         }
       }
     }
