@@ -80,6 +80,7 @@ let package = Package(
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
         "Schedules",
       ]),
+    tests("CommandTests", ["Model", "ModelSpec", "RunConfiguration", "Training"]),
     tests("ProjectTests", []),
   ],
   swiftLanguageModes: [.v6]

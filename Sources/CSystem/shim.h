@@ -1,11 +1,12 @@
 /* Small pieces of the C library that Swift cannot import: stdio's streams are macros or mutable
-   globals, prctl is variadic, and a futex has no wrapper. */
+   globals, prctl and ioctl are variadic, and a futex has no wrapper. */
 #ifndef DSV3_SYSTEM_SHIM_H
 #define DSV3_SYSTEM_SHIM_H
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -14,6 +15,12 @@
 
 static inline FILE *dsv3_stdout(void) { return stdout; }
 static inline FILE *dsv3_stderr(void) { return stderr; }
+
+/* Columns of the terminal behind a descriptor, 0 when there is none (ioctl is variadic). */
+static inline int dsv3_terminal_columns(int descriptor) {
+  struct winsize size;
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 /* Sleeping threads wake on time instead of 50 us late. */
 static inline void dsv3_exact_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }

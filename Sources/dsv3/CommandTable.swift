@@ -1,0 +1,14 @@
+// What dsv3 can do, in the order in which `dsv3 --help` lists it.
+
+let rootCommand = Command(
+  "dsv3",
+  summary: "looks into models, pipeline schedules and configurations of dsv3-worker",
+  subcommands: [evaluateCommand, configCommand, presetsCommand, scheduleCommand])
+
+private let scheduleCommand = Command(
+  "dsv3 schedule",
+  summary: "lists, exports, checks, analyses and draws pipeline schedules",
+  subcommands: [
+    scheduleListCommand, scheduleShowCommand, scheduleExportCommand, scheduleCheckCommand,
+    scheduleAnalyzeCommand,
+  ])

@@ -1,0 +1,61 @@
+// `dsv3 schedule export` writes a schedule as CSV or JSON, `dsv3 schedule check` judges a file.
+
+import RunConfiguration
+import Schedules
+
+let scheduleExportCommand = Command(
+  "dsv3 schedule export",
+  usage: "NAME|FILE.csv --pp P --microbatches M --format csv|json [--comms]",
+  summary: "a schedule as CSV or JSON",
+  help: """
+    Prints a schedule: as CSV in PyTorch's pipeline form, a line for each rank, or as JSON in terms
+    of each rank's own chunks. A file's ranks and micro-batches are its own.
+    """,
+  options: ScheduleSource.options + [
+    CommandOption("format", value: "csv|json", help: "the form (csv)"),
+    CommandOption("comms", help: "with sends and receives"),
+  ],
+  run: exportSchedule)
+
+private func exportSchedule(_ options: ParsedOptions) throws {
+  let operand = try options.operands("NAME")[0]
+  let format = options.value("format") ?? "csv"
+  guard ["csv", "json"].contains(format) else {
+    throw options.usageError("option '--format' wants csv or json, not '\(printable(format))'")
+  }
+  let plan = try ScheduleSource.plan(operand, options)
+  let text =
+    switch (format, options.has("comms")) {
+    case ("csv", true): ScheduleCSV.text(of: plan)
+    case ("csv", _): ScheduleCSV.text(of: plan.schedule)
+    case (_, true): ScheduleJSON.text(of: plan)
+    default: ScheduleJSON.text(of: plan.schedule)
+    }
+  print(text, terminator: "")
+}
+
+let scheduleCheckCommand = Command(
+  "dsv3 schedule check",
+  usage: "FILE.csv [--pp P] [--microbatches M]",
+  summary: "whether a schedule file is complete and runs to its end",
+  help: """
+    Reads a schedule in pipeline CSV form and performs it dry. Prints what it is, or exits 65 with
+    the rule that it breaks and the actions around the first bad one.
+    """,
+  options: ScheduleSource.options,
+  run: checkSchedule)
+
+private func checkSchedule(_ options: ParsedOptions) throws {
+  let path = try options.operands("FILE.csv")[0]
+  let plan = try ScheduleSource.read(
+    path,
+    .init(
+      ranks: try options.integer("pp", in: 1...Schedule.largestCellCount),
+      microbatches: try options.integer("microbatches", in: 1...Schedule.largestCellCount)))
+  let schedule = plan.schedule
+  let computed = schedule.actions.reduce(0) { $0 + $1.count }
+  let messages = (plan.actions.reduce(0) { $0 + $1.count } - computed) / 2
+  print(
+    "\(path): valid: \(schedule.ranks) ranks, \(schedule.stages) stages, "
+      + "\(schedule.microbatches) micro-batches, \(computed) actions, \(messages) messages")
+}

@@ -1,0 +1,68 @@
+// The durations that `schedule analyze` and `schedule show` take: --f, --i, --w, --fb, --p2p.
+
+import RunConfiguration
+import Schedules
+
+/// Durations in whole units of a common scale.
+struct ScheduleTimes {
+  static let options = [
+    CommandOption("f", value: "T", help: "forward, or a time for each stage: 1,2,2,1 (1)"),
+    CommandOption("i", value: "T", help: "input half of a backward (1)"),
+    CommandOption("w", value: "T", help: "weight half of a backward (1); a backward takes I + W"),
+    CommandOption("fb", value: "T", help: "overlapped pair (F + I + W)"),
+    CommandOption("p2p", value: "T", help: "from rank to rank (0)"),
+  ]
+
+  let chunk: ChunkTimes
+  private let scale: TimeScale
+
+  init(_ options: ParsedOptions, stages: Int) throws {
+    func times(_ name: String, _ standard: Int?, byStage: Bool = true) throws -> [DecimalTime]? {
+      guard let text = options.value(name) else {
+        return standard.map { [DecimalTime(digits: $0, decimals: 0)] }
+      }
+      let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+      let times = parts.compactMap { DecimalTime(String($0)) }
+      guard times.count == parts.count, byStage || times.count == 1 else {
+        let form = byStage ? "a time such as 2 or 0.5, or one for each stage" : "a time"
+        throw options.usageError("option '--\(name)' wants \(form), not '\(printable(text))'")
+      }
+      guard times.count == 1 || times.count == stages else {
+        throw options.usageError(
+          "option '--\(name)' has \(times.count) times; the schedule has \(stages) stages")
+      }
+      return times
+    }
+    let byStage = [try times("f", 1), try times("i", 1), try times("w", 1)]
+    let pair = try times("fb", nil, byStage: false)
+    let transfer = try times("p2p", 0, byStage: false)
+    let all = (byStage + [pair, transfer]).compactMap { $0 }.joined()
+    guard let scale = TimeScale(for: Array(all)) else {
+      throw options.usageError("a time is above \(ChunkTimes.range.upperBound)")
+    }
+    func perStage(_ index: Int) -> ChunkTimes.PerStage {
+      let units = (byStage[index] ?? []).map(scale.units)
+      return units.count == 1 ? .uniform(units[0]) : .each(units)
+    }
+    self.scale = scale
+    chunk = ChunkTimes(
+      forward: perStage(0), input: perStage(1), weight: perStage(2),
+      overlapped: pair.map { scale.units($0[0]) },
+      transfer: transfer.map { scale.units($0[0]) } ?? 0)
+  }
+
+  /// A time of the analysis as the options have it.
+  func text(_ time: Int) -> String { scale.text(time) }
+
+  /// "F 1, I 1, W 1, pair F + I + W, transfer 0"
+  var description: String {
+    func stages(_ times: ChunkTimes.PerStage) -> String {
+      switch times {
+      case .uniform(let time): text(time)
+      case .each(let times): times.map(text).joined(separator: ",")
+      }
+    }
+    return "F \(stages(chunk.forward)), I \(stages(chunk.input)), W \(stages(chunk.weight)), pair "
+      + (chunk.overlapped.map(text) ?? "F + I + W") + ", transfer \(text(chunk.transfer))"
+  }
+}
