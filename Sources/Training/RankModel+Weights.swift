@@ -7,6 +7,14 @@ internal import ModelSpec
 extension RankModel {
   /// Replaces all weights and router biases by those of the directory.
   package func load(_ directory: HuggingFaceDirectory) throws(CheckpointError) {
+    let memory = tensors
+    try directory.loadParameters(of: placement.spec) { (parameter) throws(CheckpointError) in
+      memory[parameter.name]
+    }
+  }
+
+  /// Memory of all weights and router biases of this rank, by name in a checkpoint.
+  var tensors: [String: UnsafeMutableBufferPointer<Float>] {
     var memory: [String: UnsafeMutableBufferPointer<Float>] = [:]
     for group in store.groups {
       for parameter in group.parameters {
@@ -20,8 +28,6 @@ extension RankModel {
         memory[ModelParameters.biasName(layer: layer)] = router.bias.buffer
       }
     }
-    try directory.loadParameters(of: placement.spec) { (parameter) throws(CheckpointError) in
-      memory[parameter.name]
-    }
+    return memory
   }
 }

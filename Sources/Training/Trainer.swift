@@ -45,9 +45,7 @@ package final class Trainer {
       placement, rank: world.rank, plan: plan,
       transport: transport ?? LocalTransport(experts: spec.routedExperts))
     optimizer = try ShardedOptimizer(model, world: world, plan: plan)
-    progress = TrainingProgress(
-      plan: plan, dataRanks: layout.data, granularity: setup.microbatchRule.multiple,
-      minimum: setup.microbatchRule.minimum)
+    progress = setup.progress
     let first = try SchedulePlan(lowering: placement.schedule)
     try first.dryRun(Self.transportModel)
     executor = ScheduleExecutor(model, plan: first, world: world, clock: clock)

@@ -22,6 +22,7 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   case let error as ScheduleError: (error.description, 78)
   case let error as DataError: (error.description, error.exitCode)
   case let error as CheckpointError: (error.description, error.exitCode)
+  case let error as CheckpointMismatch: (error.description, error.exitCode)
   case let error as RunFileError: (error.description, error.exitCode)
   case let error as TrainingError: (error.description, error.exitCode)
   case let error as MPIError: (error.description, 70)
@@ -29,29 +30,51 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   }
 }
 
-/// Runs `body` on every rank; if any of them throws, the lowest such rank prints its error and all
-/// throw `AgreedFailure`. `body` makes no collective call after which only some ranks may fail.
-func agreed<T>(_ world: Communicator, _ body: () throws -> T) throws -> T {
-  let result = Result { try body() }
-  var code: Int32?
-  if case .failure(let error) = result { code = explain(error).code }
-  if let failure = try world.agree(failure: code) {
-    if failure.rank == world.rank, case .failure(let error) = result {
-      print("dsv3-worker: \(explain(error).message)", to: dsv3_stderr())
-    }
-    throw AgreedFailure(code: failure.code)
-  }
-  return try result.get()
+/// A message to standard error, with the program's name in front unless it brings it along.
+func complain(_ message: String) {
+  let name = "dsv3-worker: "
+  print(message.hasPrefix(name) ? message : name + message, to: dsv3_stderr())
 }
 
-/// For errors that every rank throws alike: rank 0 prints, all leave.
-func everywhere<T>(_ world: Communicator, _ body: () throws -> T) throws -> T {
-  do {
-    return try body()
-  } catch let error as TrainingError {
-    if world.rank == 0 {
-      print("dsv3-worker: \(error.description)", to: dsv3_stderr())
+/// The ranks of a job as they go through its phases together, and this rank's log once there is
+/// one.
+final class Job {
+  let world: Communicator
+  var log: LogFile?
+
+  init(_ world: Communicator) { self.world = world }
+
+  /// Runs `body` on every rank; if any of them throws, the lowest such rank prints its error and
+  /// all throw `AgreedFailure`. `body` makes no collective call.
+  func agreed<T>(_ body: () throws -> T) throws -> T {
+    let result = Result { try body() }
+    var code: Int32?
+    if case .failure(let error) = result {
+      code = explain(error).code
+      record(explain(error).message)
     }
-    throw AgreedFailure(code: error.exitCode)
+    if let failure = try world.agree(failure: code) {
+      if failure.rank == world.rank, case .failure(let error) = result {
+        complain(explain(error).message)
+      }
+      if code == nil { record("rank \(failure.rank) failed") }
+      throw AgreedFailure(code: failure.code)
+    }
+    return try result.get()
   }
+
+  /// Runs a collective `body`; what every rank throws alike is printed by rank 0, and all leave.
+  func everywhere<T>(_ body: () throws -> T) throws -> T {
+    do {
+      return try body()
+    } catch let error where error is TrainingError || error is ScheduleError {
+      let (message, code) = explain(error)
+      record(message)
+      if world.rank == 0 { complain(message) }
+      throw AgreedFailure(code: code)
+    }
+  }
+
+  /// An error goes to this rank's log, if it can still be written.
+  func record(_ message: String) { try? log?.write("error: \(message)\n") }
 }

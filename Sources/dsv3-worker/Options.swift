@@ -15,7 +15,8 @@ let workerOptions = OptionParser(
     CommandOption("set", value: "KEY=VALUE", help: "override a key by its dotted path"),
     CommandOption("steps", value: "N", help: "length of the run in steps (training.steps)"),
     CommandOption("run-dir", value: "DIR", help: "where the run's files go (runs/<date>-<time>)"),
-    CommandOption("resume", help: "go on from the newest checkpoint of --run-dir"),
+    CommandOption(
+      "resume", help: "go on from the newest checkpoint of --run-dir, with its config.yaml"),
     CommandOption("quiet", help: "no progress lines"),
   ])
 
@@ -27,7 +28,7 @@ func leaveBeforeStart(_ text: String, to stream: UnsafeMutablePointer<FILE>, cod
 }
 
 func leave(saying text: String, code: Int32) -> Never {
-  print("dsv3-worker: \(text)", to: dsv3_stderr())
+  complain(text)
   exit(code)
 }
 

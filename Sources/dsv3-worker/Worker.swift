@@ -10,30 +10,36 @@ import RunConfiguration
 import Schedules
 import Training
 
-func runWorker(_ options: ParsedOptions, _ runtime: MPIRuntime) throws {
-  let world = runtime.world
-  let configuration = try agreed(world) { try loadConfiguration(options, ranks: world.size) }
-  let spec = try agreed(world) { try modelSpec(configuration, ranks: world.size) }
-  let corpus = try broadcastCorpus(configuration, world)
-  let setup = try agreed(world) { try trainerSetup(configuration, spec, corpus) }
-  let directory = try openRunDirectory(configuration, world)
-  let trainer = try Trainer(setup, world: world)
-  try loadWeights(trainer, configuration, world)
-
-  var runOptions = RunOptions()
-  runOptions.quiet = options.has("quiet")
-  if !runOptions.quiet, world.rank == 0 {
-    print(greeting(configuration, setup, directory, world.size), to: dsv3_stdout())
-  }
-  var run = try agreed(world) {
-    TrainingRun(trainer, directory: directory, options: runOptions) { text in
-      print(text, to: dsv3_stdout())
+func runWorker(_ options: ParsedOptions, _ job: Job) throws {
+  let world = job.world
+  let configuration = try job.agreed { try loadConfiguration(options) }
+  let spec = try job.agreed { try modelSpec(configuration, ranks: world.size) }
+  let corpus = try broadcastCorpus(configuration, job)
+  let setup = try job.agreed { try trainerSetup(configuration, spec, corpus) }
+  let directory = try runDirectory(configuration, world)
+  let resumption = try options.has("resume") ? Resumption(directory, setup, job) : nil
+  let notes = try openRunDirectory(directory, configuration, resumption, job)
+  let trainer = try job.everywhere { try Trainer(setup, world: world) }
+  try job.agreed {
+    try job.log?.write(description(of: trainer))
+    if let resumption {
+      try resumption.restore(trainer)
+      try job.log?.write("went on from \(resumption.checkpoint.path)\n")
+    } else if let path = configuration.modelPath {
+      try trainer.model.load(try HuggingFaceDirectory(path: path))
     }
   }
-  try everywhere(world) { try run.perform() }
+  if !options.has("quiet"), world.rank == 0 {
+    print(greeting(configuration, setup, directory, world.size), to: dsv3_stdout())
+  }
+  if world.rank == 0 { for note in notes { print("note: \(note)", to: dsv3_stdout()) } }
+  var run = TrainingRun(
+    trainer, directory: directory, options: runOptions(options, configuration), log: job.log,
+    phase: { try job.agreed($0) }, say: { print($0, to: dsv3_stdout()) })
+  try job.everywhere { try run.perform() }
 }
 
-private func loadConfiguration(_ options: ParsedOptions, ranks: Int) throws -> RunConfiguration {
+private func loadConfiguration(_ options: ParsedOptions) throws -> RunConfiguration {
   if let operand = options.operands.first {
     throw options.usageError("unexpected argument '\(operand)'")
   }
@@ -41,43 +47,33 @@ private func loadConfiguration(_ options: ParsedOptions, ranks: Int) throws -> R
   if let steps = try options.integer("steps", in: 1...1_000_000_000) {
     overrides.append("training.steps=\(steps)")
   }
-  var configuration = try RunConfiguration.load(
-    path: options.value("config"), overrides: overrides)
-  if let directory = options.value("run-dir") { configuration.runDirectory = directory }
-  if options.has("resume") && configuration.runDirectory == nil {
-    throw options.usageError("--resume needs --run-dir, the run to go on with")
+  var path = options.value("config")
+  if options.has("resume") {
+    guard let directory = options.value("run-dir") else {
+      throw options.usageError("--resume needs --run-dir, the run to go on with")
+    }
+    path = path ?? Resumption.configuration(of: RunDirectory(path: directory))
   }
+  var configuration = try RunConfiguration.load(path: path, overrides: overrides)
+  if let directory = options.value("run-dir") { configuration.runDirectory = directory }
   try configuration.check("schedule.name", names: "schedule", known: ScheduleCatalog.names)
   return configuration
 }
 
-/// The model of the configuration, checked against layout and ranks.
-func modelSpec(_ configuration: RunConfiguration, ranks: Int) throws -> ModelSpec {
-  var base: ModelSpec
-  switch configuration.modelSource {
-  case .preset(let name):
-    try configuration.check("model.preset", names: "model", known: ModelPreset.names)
-    base = try ModelPreset.named(name).spec
-  case .path(let path):
-    base = try ModelSpec(configFile: path + "/config.json")
-  }
-  let spec = configuration.applyOverrides(to: base)
-  try spec.validate(source: "model")
-  let vocabulary = ByteTokenizer().vocabularySize
-  guard spec.vocabularySize >= vocabulary else {
-    throw configuration.error(
-      at: "model.vocabulary",
-      "the model has \(spec.vocabularySize) tokens, but the tokenizer 'bytes' needs \(vocabulary)")
-  }
-  try configuration.checkWorld(size: ranks, spec: spec)
-  return spec
+private func runOptions(
+  _ options: ParsedOptions, _ configuration: RunConfiguration
+) -> RunOptions {
+  var result = RunOptions()
+  result.quiet = options.has("quiet")
+  result.checkpointEvery = configuration.checkpointEvery
+  result.checkpointKeep = configuration.checkpointKeep
+  return result
 }
 
 /// Rank 0 reads and tokenizes the sources; everyone gets the tokens.
-private func broadcastCorpus(_ configuration: RunConfiguration, _ world: Communicator) throws
-  -> Corpus
-{
-  var words = try agreed(world) { () throws -> [Int32] in
+private func broadcastCorpus(_ configuration: RunConfiguration, _ job: Job) throws -> Corpus {
+  let world = job.world
+  var words = try job.agreed { () throws -> [Int32] in
     guard world.rank == 0 else { return [] }
     return try Corpus(sources: configuration.dataSources, tokenizer: ByteTokenizer()).serialised()
   }
@@ -85,93 +81,46 @@ private func broadcastCorpus(_ configuration: RunConfiguration, _ world: Communi
   try world.broadcast(&length, root: 0)
   if world.rank != 0 { words = [Int32](repeating: 0, count: length[0]) }
   try world.broadcast(&words, root: 0)
-  return try agreed(world) { try Corpus(serialised: words) }
+  return try job.agreed { try Corpus(serialised: words) }
 }
 
-private func trainerSetup(
-  _ configuration: RunConfiguration, _ spec: ModelSpec, _ corpus: Corpus
-) throws -> TrainerSetup {
-  let layout = configuration.layout
-  let plan = configuration.plan
-  let make = try scheduleMaker(configuration)
-  let schedule = try make.make(plan.microBatches)
-  try configuration.validate(spec: spec, stages: schedule.stages)
-  let partition =
-    try configuration.stageLayers.map {
-      try StagePartition(spec, stages: schedule.stages, layerCounts: $0)
-    }
-    ?? StagePartition(
-      spec, stages: schedule.stages, sequenceLength: plan.sequenceLength)
-  let tokens = try TokenStream(
-    corpus: corpus, endOfDocument: ByteTokenizer().endOfDocument,
-    sequenceLength: plan.sequenceLength, seed: plan.seed,
-    heldOutShare: configuration.heldOutShare,
-    sequencesPerStep: plan.microBatches * layout.data * plan.microBatch)
-  return TrainerSetup(
-    spec: spec, layout: layout, plan: plan, stages: partition.stages,
-    route: configuration.exchange == .twoHop ? .twoHop : .direct,
-    schedule: make.make, microbatchRule: make.rule, tokens: tokens)
-}
-
-/// The schedule for a number of micro-batches, and which numbers it takes: a file has only its own.
-private func scheduleMaker(_ configuration: RunConfiguration) throws
-  -> (make: (Int) throws -> Schedule, rule: MicrobatchRule)
-{
-  let ranks = configuration.layout.pipeline
-  switch configuration.schedule {
-  case .named(let name):
-    return (
-      { try ScheduleCatalog.make(name: name, ranks: ranks, microbatches: $0) },
-      try ScheduleCatalog.microbatchRule(name: name, ranks: ranks)
-    )
-  case .file(let path):
-    let bytes = try readFile(path, configuration)
-    let count = configuration.plan.microBatches
-    let plan = try ScheduleCSV.read(
-      bytes, name: path, expecting: .init(ranks: ranks, microbatches: count))
-    return ({ _ in plan.schedule }, MicrobatchRule(minimum: count, multiple: 1))
-  }
-}
-
-private func readFile(_ path: String, _ configuration: RunConfiguration) throws -> [UInt8] {
-  guard let stream = fopen(path, "r") else {
-    throw configuration.error(
-      at: "schedule.file", "cannot read the schedule: \(String(cString: strerror(errno)))")
-  }
-  defer { fclose(stream) }
-  var bytes: [UInt8] = []
-  var chunk = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = fread(&chunk, 1, chunk.count, stream)
-    if count == 0 { return bytes }
-    bytes += chunk[..<count]
-  }
-}
-
-/// Rank 0 chooses the directory's name and makes it; all ranks learn the name.
-private func openRunDirectory(
+/// Rank 0 chooses the directory's name; all ranks learn it.
+private func runDirectory(
   _ configuration: RunConfiguration, _ world: Communicator
 ) throws -> RunDirectory {
   let wanted = configuration.runDirectory ?? RunDirectory.defaultPath()
   let name = try world.broadcast(bytes: Array(wanted.utf8), root: 0)
-  let directory = RunDirectory(path: String(decoding: name, as: UTF8.self))
-  try agreed(world) {
-    guard world.rank == 0 else { return }
-    try directory.create()
-    try RunDirectory.write(configuration.resolvedYAML(), to: directory.path + "/config.yaml")
-  }
-  return directory
+  return RunDirectory(path: String(decoding: name, as: UTF8.self))
 }
 
-/// Weights of `model.path`, where there are some; new ones otherwise.
-private func loadWeights(
-  _ trainer: Trainer, _ configuration: RunConfiguration, _ world: Communicator
-) throws {
-  guard let path = configuration.modelPath else { return }
-  try agreed(world) {
-    let directory = try HuggingFaceDirectory(path: path)
-    try trainer.model.load(directory)
+/// Rank 0 makes the directory and writes config.yaml, every rank opens its log. Returns what rank
+/// 0 has to tell about it.
+private func openRunDirectory(
+  _ directory: RunDirectory, _ configuration: RunConfiguration, _ resumption: Resumption?,
+  _ job: Job
+) throws -> [String] {
+  var notes = resumption?.notes ?? []
+  try job.agreed {
+    guard job.world.rank == 0 else { return }
+    try directory.create()
+    if let resumption {
+      notes += resumption.changes(to: configuration)
+    } else {
+      let folder = CheckpointFolder(path: directory.checkpoints)
+      if try !folder.steps().isEmpty {
+        notes.append(
+          "\(directory.path) has checkpoints of an earlier run, which this run replaces by its "
+            + "own; --resume would have gone on from them")
+      }
+      try folder.forgetLatest()
+    }
+    try RunDirectory.write(configuration.resolvedYAML(), to: directory.path + "/config.yaml")
   }
+  try job.agreed {
+    job.log = try LogFile(
+      path: directory.rankLog(job.world.rank), append: resumption != nil)
+  }
+  return notes
 }
 
 private func greeting(

@@ -21,8 +21,9 @@ do {
 } catch {
   leave(saying: error.description, code: 70)
 }
+let job = Job(runtime.world)
 do {
-  try runWorker(options, runtime)
+  try runWorker(options, job)
   try runtime.finish()
 } catch let failure as AgreedFailure {
   runtime.giveUpTransfers()
@@ -31,6 +32,7 @@ do {
 } catch {
   // One rank alone got into trouble: the others can't know, so it ends them all.
   let (message, code) = explain(error)
-  print("dsv3-worker: rank \(runtime.world.rank): \(message)", to: dsv3_stderr())
+  job.record(message)
+  complain("rank \(runtime.world.rank): \(message)")
   MPIRuntime.abort(code)
 }

@@ -1,4 +1,4 @@
-// A run from its first step to its closing report: train, record, say.
+// A run from its first step to its closing report: train, record, save, say.
 
 internal import MessagePassing
 
@@ -8,6 +8,10 @@ package struct RunOptions: Sendable {
   package var quiet = false
   /// Stop after this many steps of the plan, if earlier.
   package var stopAfter: Int?
+  /// Steps between checkpoints, the last step's always among them; 0 writes none.
+  package var checkpointEvery = 0
+  /// Checkpoints kept.
+  package var checkpointKeep = 1
 
   package init() {}
 }
@@ -16,29 +20,36 @@ package struct TrainingRun {
   private let trainer: Trainer
   private let directory: RunDirectory
   private let options: RunOptions
+  /// This rank's own log.
+  private let log: LogFile?
+  private let phase: Phase
   /// Prints on rank 0; does nothing elsewhere.
   private let say: (String) -> Void
   private var metrics: LogFile?
 
+  /// - Parameters:
+  ///   - log: gets lines about this rank alone.
+  ///   - phase: how ranks agree on failures of files.
+  ///   - say: prints; called on rank 0 only.
   package init(
-    _ trainer: Trainer, directory: RunDirectory, options: RunOptions,
-    say: @escaping (String) -> Void
+    _ trainer: Trainer, directory: RunDirectory, options: RunOptions, log: LogFile? = nil,
+    phase: @escaping Phase, say: @escaping (String) -> Void
   ) {
     self.trainer = trainer
     self.directory = directory
     self.options = options
+    self.log = log
+    self.phase = phase
     self.say = trainer.world.rank == 0 ? say : { _ in }
   }
 
-  /// Trains to the end of the plan. Collective.
+  /// Trains to the end of the plan, from where the trainer stands. Collective.
   package mutating func perform() throws {
-    if trainer.world.rank == 0 {
-      metrics = try LogFile(path: directory.metrics, append: trainer.stepsDone > 0)
-    }
-    let before = trainer.stepsDone == 0 ? try trainer.heldOutLoss() : nil
+    let firstStep = trainer.stepsDone
+    try openMetrics()
+    let before = firstStep == 0 ? try trainer.heldOutLoss() : nil
     if let before { say("held-out loss \(TextFormat.fixed(before, 4)) before training\n") }
     let start = ActivityClock.now()
-    let firstStep = trainer.stepsDone
     let end = min(options.stopAfter ?? .max, trainer.progress.steps.count)
     var tokens = 0
     trainer.clock.reset()
@@ -47,14 +58,54 @@ package struct TrainingRun {
       tokens += record.tokens
       try metrics?.write(record.json + "\n")
       if !options.quiet { say(Self.line(record, of: trainer.progress.steps.count) + "\n") }
+      if isCheckpointDue(last: end) { try writeCheckpoint() }
     }
     trainer.clock.switch(to: .other)
     let seconds = Double(ActivityClock.now() - start) / 1e9
     let steps = trainer.stepsDone - firstStep
+    try logTimes(seconds: seconds, steps: firstStep..<trainer.stepsDone)
     let report = try ClosingReport(
       trainer, seconds: seconds, steps: steps, tokens: tokens,
       heldOut: (before, try trainer.heldOutLoss()))
     say(report.text)
+  }
+
+  /// Rank 0 opens metrics.jsonl: a new one, or the old one up to the step to go on from.
+  private mutating func openMetrics() throws {
+    guard trainer.world.rank == 0 else { return try phase {} }
+    var opened: LogFile?
+    try phase {
+      let isResumed = trainer.stepsDone > 0
+      if isResumed { try directory.cutMetrics(after: trainer.stepsDone) }
+      opened = try LogFile(path: directory.metrics, append: isResumed)
+    }
+    metrics = opened
+  }
+
+  private func isCheckpointDue(last: Int) -> Bool {
+    guard options.checkpointEvery > 0 else { return false }
+    return trainer.stepsDone == last || trainer.stepsDone.isMultiple(of: options.checkpointEvery)
+  }
+
+  private func writeCheckpoint() throws {
+    let start = ActivityClock.now()
+    let checkpoint = try Checkpoint.write(
+      trainer, to: CheckpointFolder(path: directory.checkpoints), keep: options.checkpointKeep,
+      phase: phase)
+    let seconds = Double(ActivityClock.now() - start) / 1e9
+    let line = "checkpoint \(checkpoint.path) in \(TextFormat.fixed(seconds, 2)) s\n"
+    if !options.quiet { say(line) }
+    try log?.write(line)
+  }
+
+  /// Where this rank's time went.
+  private func logTimes(seconds: Double, steps: Range<Int>) throws {
+    let times = Activity.allCases.map {
+      "\($0.name) \(TextFormat.fixed(trainer.clock.seconds($0), 4))"
+    }
+    try log?.write(
+      "steps \(steps.lowerBound + 1)–\(steps.upperBound) took "
+        + "\(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
   }
 
   /// One progress line.

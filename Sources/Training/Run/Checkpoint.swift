@@ -1,0 +1,161 @@
+// Writing and reading a checkpoint. It is a Hugging Face directory (config.json, sharded weights
+// and their index) with the optimizer's shards and state.json beside; every rank writes its own
+// files from where the numbers are, so that memory is not doubled.
+
+internal import Kernels
+internal import MessagePassing
+package import Model
+internal import ModelSpec
+
+/// Runs `body` on every rank; when it throws on any, throws on all. `body` is not collective.
+package typealias Phase = (_ body: () throws -> Void) throws -> Void
+
+/// A checkpoint of a trainer, at a path.
+package struct Checkpoint {
+  package let path: String
+
+  package init(path: String) { self.path = path }
+
+  /// Writes the trainer's state to `checkpoints/step-N` and moves `latest` to it. Collective.
+  /// - Parameters:
+  ///   - keep: checkpoints that are kept, this one among them.
+  ///   - phase: how ranks agree on a failure.
+  /// - Throws: what `phase` throws for `CheckpointError` and `RunFileError`; `latest` is then as
+  ///   before.
+  @discardableResult
+  package static func write(
+    _ trainer: Trainer, to folder: CheckpointFolder, keep: Int, phase: Phase
+  ) throws -> Checkpoint {
+    let step = trainer.stepsDone
+    let isFirst = trainer.world.rank == 0
+    let partial = Checkpoint(path: folder.partial(step: step))
+    try phase { if isFirst { try folder.begin(step: step) } }
+    try phase {
+      let shards = CheckpointShards(trainer.model.placement)
+      try partial.writeWeights(trainer, shards)
+      try partial.writeOptimizer(trainer)
+      if isFirst { try partial.writeCommon(trainer, shards) }
+    }
+    try phase { if isFirst { try folder.complete(step: step, keep: keep) } }
+    return Checkpoint(path: folder.checkpoint(step: step))
+  }
+
+  /// Makes `trainer` what it was when the checkpoint was written; `state` is that of the
+  /// checkpoint and was compared with the trainer's setup. Not collective.
+  /// - Throws: `CheckpointError` for a file that is missing, truncated or of another checkpoint.
+  package func restore(_ trainer: Trainer, state: CheckpointState) throws(CheckpointError) {
+    let directory = try HuggingFaceDirectory(path: path)
+    for shard in directory.shards {
+      try Self.checkSteps(shard, Self.stepsKey, state)
+    }
+    try trainer.model.load(directory)
+    try readOptimizer(trainer, state)
+    trainer.stepsDone = state.stepsDone
+  }
+
+  private func optimizerFile(_ rank: Int) -> String {
+    "\(path)/optimizer-\(CheckpointShards.digits(rank)).safetensors"
+  }
+
+  /// In the metadata of every file of tensors: which step it is of.
+  private static let stepsKey = "steps_done"
+
+  private static func checkSteps(
+    _ file: SafeTensors, _ key: String, _ state: CheckpointState
+  ) throws(CheckpointError) {
+    guard let steps = file.metadata[key], steps != "\(state.stepsDone)" else { return }
+    throw CheckpointError(
+      .badData, file: file.source,
+      message: "was written after \(steps) steps, the checkpoint after \(state.stepsDone)")
+  }
+}
+
+// MARK: - Weights
+
+extension Checkpoint {
+  private func writeWeights(_ trainer: Trainer, _ shards: CheckpointShards) throws(CheckpointError)
+  {
+    let rank = trainer.world.rank
+    guard let file = shards.files[rank] else { return }
+    let memory = trainer.model.tensors
+    let tensors = shards.tensors[rank].map { name in
+      guard let values = memory[name], let shape = shards.shapes[name] else {
+        preconditionFailure("rank \(rank) writes \(name) and does not hold it")
+      }
+      return SafeTensors.Tensor(name, shape: shape, .buffer(UnsafeBufferPointer(values)))
+    }
+    try SafeTensors.write(
+      tensors, to: "\(path)/\(file)",
+      metadata: ["format": "pt", Self.stepsKey: "\(trainer.stepsDone)"])
+  }
+
+  private func writeCommon(_ trainer: Trainer, _ shards: CheckpointShards) throws(RunFileError) {
+    let state = CheckpointState(
+      trainer.setup, placement: trainer.model.placement, stepsDone: trainer.stepsDone,
+      progress: trainer.progress)
+    let files = [
+      ("config.json", trainer.setup.spec.configJSON()), (CheckpointShards.index, shards.indexJSON),
+      (CheckpointState.file, state.json),
+    ]
+    for (name, bytes) in files {
+      try RunDirectory.write(String(decoding: bytes, as: UTF8.self), to: "\(path)/\(name)")
+    }
+  }
+}
+
+// MARK: - Optimizer
+
+extension Checkpoint {
+  /// A group's two moments under the names they have in the file.
+  private static func moments(_ group: GroupOptimizer) -> [(name: String, values: Tensor)] {
+    [
+      (group.group.label + ".first_moment", group.firstMoments),
+      (group.group.label + ".second_moment", group.secondMoments),
+    ]
+  }
+
+  private static func rangeKey(_ group: GroupOptimizer) -> String { group.group.label + ".range" }
+
+  /// The part of the group's flat buffer that this rank's optimizer has.
+  private static func range(_ group: GroupOptimizer) -> String {
+    "\(group.own.lowerBound)..<\(group.own.upperBound) of \(group.group.count)"
+  }
+
+  private func writeOptimizer(_ trainer: Trainer) throws(CheckpointError) {
+    var metadata = [Self.stepsKey: "\(trainer.stepsDone)", "rank": "\(trainer.world.rank)"]
+    var tensors: [SafeTensors.Tensor] = []
+    for group in trainer.optimizer.groups {
+      metadata[Self.rangeKey(group)] = Self.range(group)
+      for (name, values) in Self.moments(group) {
+        tensors.append(
+          .init(name, shape: [values.count], .buffer(UnsafeBufferPointer(values.buffer))))
+      }
+    }
+    try SafeTensors.write(tensors, to: optimizerFile(trainer.world.rank), metadata: metadata)
+  }
+
+  private func readOptimizer(
+    _ trainer: Trainer, _ state: CheckpointState
+  ) throws(CheckpointError) {
+    let file = try SafeTensors(path: optimizerFile(trainer.world.rank))
+    try Self.checkSteps(file, Self.stepsKey, state)
+    for group in trainer.optimizer.groups {
+      for (name, values) in Self.moments(group) {
+        let found = try file.info(name)
+        guard found.type == .f32, found.elements == values.count else {
+          throw CheckpointError(
+            .badData, file: file.source, tensor: name,
+            message: "\(found.bytes.count) bytes of \(found.type.rawValue) where this rank's "
+              + "shard takes \(values.count * 4) of F32")
+        }
+        let range = file.metadata[Self.rangeKey(group)] ?? "nowhere"
+        guard range == Self.range(group) else {
+          throw CheckpointError(
+            .badData, file: file.source, tensor: name,
+            message: "is for the weights \(range) where this rank has \(Self.range(group))")
+        }
+        try file.copy(name, into: values.buffer)
+      }
+    }
+  }
+}

@@ -1,0 +1,36 @@
+// metrics.jsonl of a run that goes on: lines of steps that the checkpoint knows nothing of are
+// cut off, so that every step stands there once.
+
+internal import Glibc
+
+extension RunDirectory {
+  /// Ends metrics.jsonl after the line of `step`: cuts at the first line of a later step, or one
+  /// that is torn. Nothing happens when there is no file.
+  package func cutMetrics(after step: Int) throws(RunFileError) {
+    guard let stream = fopen(metrics, "r") else {
+      if errno == ENOENT { return }
+      throw RunFileError("read", metrics)
+    }
+    defer { fclose(stream) }
+    var kept = 0
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { free(line) }
+    while true {
+      let length = getline(&line, &capacity, stream)
+      guard length > 0, let start = line else { break }
+      let bytes = UnsafeRawBufferPointer(start: start, count: length)
+      guard let found = Self.step(ofLine: bytes), found <= step else { break }
+      kept += length
+    }
+    guard truncate(metrics, off_t(kept)) == 0 else { throw RunFileError("cut", metrics) }
+  }
+
+  /// The number after "step": in a whole line of metrics.jsonl; nil in a torn one.
+  static func step(ofLine bytes: UnsafeRawBufferPointer) -> Int? {
+    let text = String(decoding: bytes, as: UTF8.self)
+    let head = "{\"step\": "
+    guard text.hasPrefix(head), text.hasSuffix("}\n") else { return nil }
+    return Int(text.dropFirst(head.count).prefix { $0.isNumber })
+  }
+}

@@ -1,0 +1,61 @@
+// Which rank writes which weights into which file of a checkpoint: each weight once, by the first
+// rank that holds it. A pure function of the placement, so rank 0 can write the index alone.
+
+internal import Model
+internal import ModelSpec
+
+/// The division of a model's tensors over files, as Hugging Face shards a model.
+struct CheckpointShards {
+  /// Names of the tensors that each world rank writes.
+  let tensors: [[String]]
+  /// Name of the file of each world rank, nil for one that writes no weights.
+  let files: [String?]
+  /// Shape of each tensor as the checkpoint has it ([n] for a norm, not [1, n]).
+  let shapes: [String: [Int]]
+
+  static let index = "model.safetensors.index.json"
+
+  init(_ placement: Placement) {
+    let spec = placement.spec
+    var tensors = (0..<placement.layout.worldSize).map { rank in
+      placement.groups(of: rank).filter { $0.holders.first == rank }
+        .flatMap { $0.shapes.map(\.name) }
+    }
+    for (stage, layers) in placement.stages.enumerated() {
+      guard let writer = placement.holders(of: stage).first else { continue }
+      tensors[writer] += ModelParameters.blockLayers(spec, stage: layers)
+        .filter { spec.hasExperts(layer: $0) }.map(ModelParameters.biasName)
+    }
+    let writers = tensors.indices.filter { !tensors[$0].isEmpty }
+    var files = [String?](repeating: nil, count: tensors.count)
+    for (number, rank) in writers.enumerated() {
+      let parts = [number + 1, writers.count].map { Self.digits($0) }
+      files[rank] = "model-\(parts[0])-of-\(parts[1]).safetensors"
+    }
+    self.tensors = tensors
+    self.files = files
+    shapes = Dictionary(uniqueKeysWithValues: spec.parameters().map { ($0.name, $0.shape) })
+  }
+
+  /// Five digits, as Hugging Face numbers shards and run directories number ranks.
+  static func digits(_ number: Int) -> String {
+    let text = "\(number)"
+    return String(repeating: "0", count: max(0, 5 - text.count)) + text
+  }
+
+  /// `model.safetensors.index.json`.
+  var indexJSON: [UInt8] {
+    var map: [String: JSONValue] = [:]
+    var bytes = 0
+    for (names, file) in zip(tensors, files) {
+      guard let file else { continue }
+      for name in names {
+        map[name] = .string(file)
+        bytes += 4 * (shapes[name] ?? []).reduce(1, *)
+      }
+    }
+    return JSONValue.object([
+      "metadata": .object(["total_size": .integer(bytes)]), "weight_map": .object(map),
+    ]).text()
+  }
+}

@@ -1,0 +1,249 @@
+// state.json of a checkpoint: how far the run was, and the settings that a run must share to go
+// on from it. What differs is named by its key of cluster.yaml.
+
+package import Model
+package import ModelSpec
+internal import Schedules
+
+/// A checkpoint of another run: settings that can't differ do.
+package struct CheckpointMismatch: Error, Equatable, CustomStringConvertible {
+  package struct Difference: Equatable, Sendable {
+    /// Dotted path in cluster.yaml.
+    package var key: String
+    package var checkpoint: String
+    package var run: String
+  }
+
+  package var file: String
+  package var differences: [Difference]
+  /// What would be right.
+  package var remedy: String
+  package var exitCode: Int32 { 78 }
+
+  package var description: String {
+    let list = differences.map {
+      "\($0.key) is \($0.checkpoint) in the checkpoint and \($0.run) in this run"
+    }
+    return "\(file): \(list.joined(separator: "; ")): \(remedy)"
+  }
+}
+
+package struct CheckpointState: Equatable, Sendable {
+  static let format = 1
+  static let file = "state.json"
+
+  package var stepsDone: Int
+  package var totalSteps: Int
+  package var worldSize: Int
+  /// Sequences of one step at its largest, over all data ranks.
+  package var globalBatch: Int
+  /// Sequences trained on: the run's next one has this number.
+  package var sequences: Int
+  /// Identity of the text, see `fingerprint(of:)`.
+  package var text: String
+  /// By key of cluster.yaml, what can't change from one leg of a run to the next.
+  package var settings: [String: JSONValue]
+
+  /// The state of a trainer that has done `stepsDone` steps.
+  init(_ setup: TrainerSetup, placement: Placement, stepsDone: Int, progress: TrainingProgress) {
+    self.stepsDone = stepsDone
+    totalSteps = setup.plan.steps
+    worldSize = setup.layout.worldSize
+    globalBatch = setup.plan.microBatches * setup.plan.microBatch * setup.layout.data
+    sequences = progress.sequences(before: stepsDone)
+    text = Self.fingerprint(of: setup.tokens)
+    settings = Dictionary(
+      uniqueKeysWithValues: Self.settings(setup, schedule: placement.schedule.name))
+  }
+
+  // MARK: What has to agree
+
+  /// Keys in the order of cluster.yaml, with a run's values.
+  static func settings(_ setup: TrainerSetup, schedule: String) -> [(String, JSONValue)] {
+    let (layout, plan) = (setup.layout, setup.plan)
+    let isNamed = ScheduleCatalog.names.contains(schedule)
+    return modelSettings(setup.spec) + [
+      ("model.mtp.convention", .string(plan.mtpConvention.rawValue)),
+      ("layout.pipeline", .integer(layout.pipeline)), ("layout.data", .integer(layout.data)),
+      ("layout.expert", .integer(layout.expert)),
+      ("layout.stages", .array(setup.stages.map { .integer($0.count) })),
+      (isNamed ? "schedule.name" : "schedule.file", .string(schedule)),
+      ("schedule.microbatches", .integer(plan.microBatches)),
+      ("training.sequence", .integer(plan.sequenceLength)),
+      ("training.micro_batch", .integer(plan.microBatch)),
+      ("training.seed", Int(exactly: plan.seed).map { .integer($0) } ?? .string("\(plan.seed)")),
+    ]
+  }
+
+  private static func modelSettings(_ spec: ModelSpec) -> [(String, JSONValue)] {
+    let sizes: [(String, Int)] = [
+      ("hidden", spec.hiddenSize), ("layers", spec.layers), ("dense_layers", spec.denseLayers),
+      ("heads", spec.heads), ("kv_compression", spec.keyValueCompression),
+      ("nope_head_dim", spec.nopeHeadDim), ("rope_head_dim", spec.ropeHeadDim),
+      ("value_head_dim", spec.valueHeadDim), ("dense_width", spec.denseIntermediateSize),
+      ("experts", spec.routedExperts), ("shared_experts", spec.sharedExperts),
+      ("expert_width", spec.expertIntermediateSize),
+      ("experts_per_token", spec.expertsPerToken), ("groups", spec.expertGroups),
+      ("groups_per_token", spec.groupsPerToken),
+    ]
+    let query = spec.queryCompression.map { JSONValue.integer($0) } ?? .string("none")
+    return [
+      ("model.vocabulary", .integer(spec.vocabularySize)),
+      ("model.mtp.depth", .integer(spec.mtpDepth)),
+    ] + sizes.map { ("model.dimensions." + $0, .integer($1)) } + [
+      ("model.dimensions.query_compression", query)
+    ]
+  }
+
+  /// Compares with a run that would go on from this state.
+  /// - Throws: `CheckpointMismatch` with every setting that differs, and what the schedule throws.
+  package func check(_ setup: TrainerSetup, at checkpoint: String) throws {
+    let file = "\(checkpoint)/\(Self.file)"
+    let schedule = try setup.schedule(setup.plan.microBatches)
+    let differences = Self.settings(setup, schedule: schedule.name).compactMap { key, value in
+      settings[key] == value
+        ? nil
+        : CheckpointMismatch.Difference(
+          key: key, checkpoint: Self.shown(settings[key]), run: Self.shown(value))
+    }
+    guard differences.isEmpty else {
+      let options = differences.filter { settings[$0.key] != nil }.map {
+        "--set '\($0.key)=\($0.checkpoint)'"
+      }
+      let ranks = worldSize == setup.layout.worldSize ? "" : " on \(worldSize) ranks"
+      throw CheckpointMismatch(
+        file: file, differences: differences,
+        remedy: "go on with \((options).joined(separator: " "))\(ranks), or start anew without "
+          + "--resume")
+    }
+    try checkLength(setup, file: file)
+  }
+
+  /// The run must not end before the checkpoint, and must have gone the same way through the data:
+  /// with a growing batch that depends on the length of the run.
+  private func checkLength(_ setup: TrainerSetup, file: String) throws(CheckpointMismatch) {
+    func mismatch(_ key: String, _ checkpoint: Int, _ run: Int) -> CheckpointMismatch {
+      CheckpointMismatch(
+        file: file,
+        differences: [.init(key: key, checkpoint: "\(checkpoint)", run: "\(run)")],
+        remedy: "go on with --steps \(totalSteps), or start anew without --resume")
+    }
+    guard stepsDone <= setup.plan.steps else {
+      throw mismatch("training.steps (those done)", stepsDone, setup.plan.steps)
+    }
+    let expected = setup.progress.sequences(before: stepsDone)
+    guard sequences == expected else {
+      throw mismatch(
+        "the number of sequences in \(stepsDone) steps (training.batch_schedule)", sequences,
+        expected)
+    }
+  }
+
+  /// What a run that goes on does otherwise than one that never stopped, a sentence each.
+  package func notes(_ setup: TrainerSetup) -> [String] {
+    var notes: [String] = []
+    if setup.plan.steps != totalSteps {
+      notes.append(
+        "training.steps was \(totalSteps) and is \(setup.plan.steps): learning rate and the other "
+          + "schedules are from here on those of a run of \(setup.plan.steps) steps")
+    }
+    if text != Self.fingerprint(of: setup.tokens) {
+      notes.append(
+        "the text of data.sources is not the checkpoint's: the order of the data is another, and "
+          + "held-out text may have been trained on")
+    }
+    return notes
+  }
+
+  private static func shown(_ value: JSONValue?) -> String {
+    switch value {
+    case nil: "not there"
+    case .string(let text)?: text
+    case .array(let values)?: "[" + values.map(\.description).joined(separator: ", ") + "]"
+    case let value?: value.description
+    }
+  }
+
+  /// FNV-1a over the tokens to train on and those held out, in hexadecimal.
+  static func fingerprint(of tokens: TokenStream) -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for part in [tokens.training, tokens.heldOut] {
+      for token in part {
+        hash = (hash ^ UInt64(UInt32(bitPattern: token))) &* 0x100_0000_01b3
+      }
+      hash = (hash ^ UInt64(part.count)) &* 0x100_0000_01b3
+    }
+    return String(hash, radix: 16)
+  }
+}
+
+extension TrainerSetup {
+  /// All steps of the run.
+  var progress: TrainingProgress {
+    TrainingProgress(
+      plan: plan, dataRanks: layout.data, granularity: microbatchRule.multiple,
+      minimum: microbatchRule.minimum)
+  }
+}
+
+extension TrainingProgress {
+  /// Sequences that the first `step` steps train on.
+  func sequences(before step: Int) -> Int {
+    step < steps.count ? steps[step].firstSequenceIndex : totalSequences
+  }
+}
+
+// MARK: - As JSON
+
+extension CheckpointState {
+  var json: [UInt8] {
+    JSONValue.object([
+      "format": .integer(Self.format), "steps_done": .integer(stepsDone),
+      "total_steps": .integer(totalSteps), "world_size": .integer(worldSize),
+      "global_batch": .integer(globalBatch), "sequences": .integer(sequences),
+      "text": .string(text), "settings": .object(settings),
+    ]).text()
+  }
+
+  /// Reads state.json of a checkpoint.
+  /// - Throws: `CheckpointError` when it is missing, no JSON, of another format, or lacks a key.
+  package init(checkpoint: String) throws(CheckpointError) {
+    let path = "\(checkpoint)/\(Self.file)"
+    func bad(_ message: String) -> CheckpointError {
+      CheckpointError(.badData, file: path, message: message)
+    }
+    let value: JSONValue
+    do {
+      value = try JSONValue(parsing: try readSmallFile(path))
+    } catch let error as ModelSpecError {
+      throw CheckpointError(
+        error.problem == .missingFile ? .missingFile : .inputOutput, file: path,
+        message: error.message)
+    } catch let error as JSONValue.Malformed {
+      throw bad(error.reason)
+    } catch {
+      throw bad("\(error)")
+    }
+    guard case .object(let members) = value else { throw bad("not a JSON object") }
+    func integer(_ key: String) throws(CheckpointError) -> Int {
+      guard case .integer(let number)? = members[key], number >= 0 else {
+        throw bad("\(key): \(members[key]?.description ?? "nothing") where a number is needed")
+      }
+      return number
+    }
+    let format = try integer("format")
+    guard format == Self.format else {
+      throw bad("format \(format) where this program reads \(Self.format)")
+    }
+    stepsDone = try integer("steps_done")
+    totalSteps = try integer("total_steps")
+    worldSize = try integer("world_size")
+    globalBatch = try integer("global_batch")
+    sequences = try integer("sequences")
+    guard case .string(let text)? = members["text"],
+      case .object(let settings)? = members["settings"]
+    else { throw bad("no key 'text' or 'settings'") }
+    self.text = text
+    self.settings = settings
+  }
+}
