@@ -3,7 +3,7 @@
 let rootCommand = Command(
   "dsv3",
   summary: "looks into models, pipeline schedules and configurations of dsv3-worker",
-  subcommands: [evaluateCommand, configCommand, presetsCommand, scheduleCommand])
+  subcommands: [evaluateCommand, configCommand, presetsCommand, scheduleCommand, benchCommand])
 
 private let scheduleCommand = Command(
   "dsv3 schedule",
