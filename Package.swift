@@ -48,7 +48,8 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CSystem"),
 
@@ -63,7 +64,10 @@ let package = Package(
     command("dsv3", ["RunConfiguration", "Model", "ModelSpec", "Schedules", "Kernels", "CSystem"]),
     command(
       "dsv3-worker",
-      ["RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec", "Schedules", "CSystem"]),
+      [
+        "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec", "Schedules",
+        "CSystem",
+      ]),
 
     tests("ModelSpecTests", ["ModelSpec"]),
     tests("SchedulesTests", ["Schedules"]),

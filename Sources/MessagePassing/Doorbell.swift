@@ -6,8 +6,8 @@ import CSystem
 
 /// The counters of all ranks on this machine, in one MPI-3 shared window.
 ///
-/// A slot is 256 bytes: the counter; what the sleeper waits for (each on its own cache line, for the
-/// ringer writes one and reads the other): a flag and the count at which to wake it; and the
+/// A slot is 256 bytes: the counter; what the sleeper waits for (each on its own cache line, for
+/// the ringer writes one and reads the other): a flag and the count at which to wake it; and the
 /// processors its rank may use.
 final class Doorbell {
   private static let slotBytes = 256
@@ -92,7 +92,8 @@ final class Doorbell {
   }
 
   /// Sleeps until this rank was rung `count` times after `rings` had the value `seen`, or once
-  /// impatiently, or the time is over. Returns at once if it was rung already. Whether the time was over.
+  /// impatiently, or the time is over. Returns at once if it was rung already. Whether the time
+  /// was over.
   func sleep(seen: UInt32, count: Int, nanoseconds: Int64) -> Bool {
     let start = base + index * Self.slotBytes
     let counter = start.assumingMemoryBound(to: UInt32.self)

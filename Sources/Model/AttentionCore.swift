@@ -20,7 +20,8 @@ struct AttentionShape {
 }
 
 enum AttentionCore {
-  /// Q, K [tokens, heads·query]; `values(head)` the columns of a head in V; O [tokens, heads·value].
+  /// Q, K [tokens, heads·query]; `valueColumns(head)` a head's columns in V; O [tokens,
+  /// heads·value].
   /// Keeps the log-sum-exp of row i of (sequence b, head h) in logSum[(b·heads + h)·length + i].
   static func forward(
     _ shape: AttentionShape, q: Matrix, k: Matrix, v: Matrix, valueColumns: (Int) -> Range<Int>,

@@ -1,5 +1,5 @@
-// A checkpoint run on given tokens: logits, losses and gradients as `dsv3 evaluate` writes them. One
-// process, the whole model, so that any other program's figures can be held against these.
+// A checkpoint run on given tokens: logits, losses and gradients as `dsv3 evaluate` writes them.
+// One process, the whole model, so that any other program's figures can be held against these.
 
 internal import Kernels
 package import ModelSpec

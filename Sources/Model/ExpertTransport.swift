@@ -85,7 +85,9 @@ package final class LocalTransport: ExpertTransport {
 
   package func finishCombine(_ transfer: ExpertTransfer) -> Tensor { arrived(transfer) }
 
-  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) -> ExpertTransfer {
+  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens)
+    -> ExpertTransfer
+  {
     ExpertTransfer(tensor: gradient)
   }
 

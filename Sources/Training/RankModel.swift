@@ -3,9 +3,9 @@
 // the last stage uses the first stage's embedding physically.
 
 internal import Kernels
-internal import Schedules
 package import Model
 package import ModelSpec
+internal import Schedules
 
 package final class RankModel {
   package let placement: Placement

@@ -1,6 +1,6 @@
 // MPI inside a test bundle. Under `mpirun -n N bundle.xctest --testing-library swift-testing` the
-// tests of the MPI suites run on all ranks together; in a plain `swift test` the world has one rank and
-// tests that need more are skipped.
+// tests of the MPI suites run on all ranks together; in a plain `swift test` the world has one
+// rank and tests that need more are skipped.
 
 internal import Glibc
 package import MessagePassing

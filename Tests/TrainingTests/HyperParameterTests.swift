@@ -38,7 +38,7 @@ struct HyperParameterTests {
     }
     let rates = progress.steps.map(\.learningRate)
     #expect(rates[100...143].elementsEqual(rates[100...143].sorted(by: >)))
-    #expect(progress.steps.map(\.biasUpdateSpeed) == (0..<148).map { $0 <= 142 ? 0.001 : 0 })
+    #expect(progress.steps.map(\.biasUpdateSpeed) == (0..<148).map { $0 <= 142 ? 0.01 : 0 })
     #expect(progress.steps.map(\.mtpWeight) == (0..<148).map { $0 <= 100 ? 0.3 : 0.1 })
     // 16 micro-batches of one sequence on each of four data ranks.
     #expect(progress.steps.map(\.firstSequenceIndex) == (0..<148).map { $0 * 64 })
