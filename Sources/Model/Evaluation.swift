@@ -1,5 +1,5 @@
-// A checkpoint run on given tokens: logits, losses and gradients as `dsv3 evaluate` writes them. One
-// process, the whole model, so that any other program's figures can be held against these.
+// A checkpoint run on given tokens: logits, losses and gradients as `dsv3 evaluate` writes them.
+// One process, the whole model, so that any other program's figures can be held against these.
 
 internal import Kernels
 package import ModelSpec
@@ -135,9 +135,10 @@ extension HuggingFaceDirectory {
   /// leave out, as in checkpoints that were saved by programs without MTP.
   var specWithPresentMTP: ModelSpec {
     var present = spec
+    let tensors = names
     present.mtpDepth =
       (0..<spec.mtpDepth).prefix { module in
-        contains("model.layers.\(spec.layers + module).eh_proj.weight")
+        tensors.contains { $0.hasPrefix("model.layers.\(spec.layers + module).") }
       }.count
     return present
   }

@@ -9,8 +9,8 @@ let scheduleShowCommand = Command(
   usage: "NAME|FILE.csv --pp P --microbatches M [OPTION]...",
   summary: "a picture of a schedule",
   help: """
-    Draws a schedule, ranks down and time across: F forward, B backward, I and W its input and weight
-    half, F+B a pair that overlaps, each with its micro-batch. The picture is as wide as the
+    Draws a schedule, ranks down and time across: F forward, B backward, I and W its input and
+    weight half, F+B a pair that overlaps, each with its micro-batch. The picture is as wide as the
     terminal, or as COLUMNS says, and goes on below when it is longer.
     """,
   options: ScheduleSource.options + ScheduleTimes.options + [

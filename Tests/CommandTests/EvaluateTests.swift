@@ -1,5 +1,5 @@
-// `dsv3 evaluate` on the golden directories: every tensor that Hugging Face's DeepSeek-V3 gives, from
-// the command line, within 2e-5 of its largest entry (Tests/Fixtures/golden/README.md).
+// `dsv3 evaluate` on the golden directories: every tensor that Hugging Face's DeepSeek-V3 gives,
+// from the command line, within 2e-5 of its largest entry (Tests/Fixtures/golden/README.md).
 
 import Glibc
 import Model
