@@ -15,7 +15,7 @@ TEST_SECONDS ?= 600
 
 BUILD := .build/release
 BUNDLE := $(BUILD)/dsv3PackageTests.xctest
-WITH_MPI := scripts/with-mpi
+WITH_MPI := .make/with-mpi
 # A warning is an error where nobody would read it.
 STRICT := $(if $(CI),-Xswiftc -warnings-as-errors)
 
@@ -27,7 +27,7 @@ help: ## What can be made
 	@echo 'make run NP=4 ARGS="--set layout.pipeline=2 --set layout.data=2 --set layout.expert=2"'
 
 setup: ## Install what is missing: Open MPI, OpenBLAS, libyaml (asks sudo when not root)
-	@scripts/setup
+	@.make/setup
 
 build: setup ## Compile the commands, optimised
 	@swift build -c release
@@ -42,11 +42,11 @@ test: setup ## All tests, in one process and then on 4 ranks
 	  --testing-library swift-testing --quiet \
 	  || { code=$$?; [[ $$code != 124 ]] || echo 'Still running after $(TEST_SECONDS) s.'; exit $$code; }
 	@echo 'Tests on $(TEST_NP) ranks:'
-	@scripts/test-ranks $(TEST_NP) $(TEST_SECONDS) $(BUNDLE) '$(TEST_FILTER)'
+	@.make/test-ranks $(TEST_NP) $(TEST_SECONDS) $(BUNDLE) '$(TEST_FILTER)'
 	@echo 'All tests passed, in one process and on $(TEST_NP) ranks.'
 
 bench: build ## Speed of this machine, of a step of one rank, and of 1, 2, 4 and 16 ranks
-	@scripts/bench
+	@.make/bench
 
 test-asan: setup ## The unit tests under the address sanitizer
 	@swift build -c release --build-tests --sanitize=address --scratch-path .build-asan

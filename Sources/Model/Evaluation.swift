@@ -135,9 +135,10 @@ extension HuggingFaceDirectory {
   /// leave out, as in checkpoints that were saved by programs without MTP.
   var specWithPresentMTP: ModelSpec {
     var present = spec
+    let tensors = names
     present.mtpDepth =
       (0..<spec.mtpDepth).prefix { module in
-        contains("model.layers.\(spec.layers + module).eh_proj.weight")
+        tensors.contains { $0.hasPrefix("model.layers.\(spec.layers + module).") }
       }.count
     return present
   }

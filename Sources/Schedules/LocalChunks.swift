@@ -1,6 +1,6 @@
 // A schedule seen from its ranks: the pipes that its micro-batches go through, and the chunks of
-// the model that a rank holds, numbered as the rank would. DualPipe has two pipes, so chunk 0 and
-// 1 of a rank are its stages in the one direction and in the other.
+// the model that a rank holds, numbered as the rank would. DualPipe has two pipes, so chunk 0 and 1
+// of a rank are its stages in the one direction and in the other.
 
 /// Pipes and local chunks of a schedule.
 package struct LocalChunks: Hashable, Sendable {
@@ -16,6 +16,11 @@ package struct LocalChunks: Hashable, Sendable {
   package struct Chunk: Hashable, Sendable {
     package var pipe: Int
     package var stage: Int
+
+    package init(pipe: Int, stage: Int) {
+      self.pipe = pipe
+      self.stage = stage
+    }
   }
 
   /// In the order of their first micro-batch.

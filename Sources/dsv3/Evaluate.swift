@@ -44,19 +44,31 @@ private func evaluate(_ options: ParsedOptions) throws {
   // Better now than after the work.
   for path in [output, gradients].compactMap({ $0 }) { try requireDirectory(of: path) }
 
+  let directory = try HuggingFaceDirectory(path: checkpoint)
   let evaluation = try Evaluation(
-    of: HuggingFaceDirectory(path: checkpoint), on: SafeTensors(path: inputs), options: settings)
+    of: directory, on: SafeTensors(path: inputs), options: settings)
   try evaluation.writeOutputs(to: output)
   if let gradients { try evaluation.writeGradients(to: gradients) }
-  if let first = evaluation.passedOver.first {
-    let more = evaluation.passedOver.count - 1
-    complain("dsv3: note: not used: \(first)" + (more > 0 ? " and \(more) more tensors" : ""))
-  }
+  note(evaluation, directory)
   if options.has("json") {
     print(json(evaluation, settings), terminator: "")
   } else {
     print(summary(evaluation, settings))
     print("written   " + [output, gradients].compactMap { $0 }.joined(separator: ", "))
+  }
+}
+
+/// What a user may not expect, on standard error.
+private func note(_ evaluation: Evaluation, _ directory: HuggingFaceDirectory) {
+  let (announced, present) = (directory.spec.mtpDepth, evaluation.spec.mtpDepth)
+  if present < announced {
+    complain(
+      "dsv3: note: config.json has num_nextn_predict_layers \(announced), but there are weights of "
+        + "\(present) MTP modules; run with \(present)")
+  }
+  if let first = evaluation.passedOver.first {
+    let more = evaluation.passedOver.count - 1
+    complain("dsv3: note: not used: \(first)" + (more > 0 ? " and \(more) more tensors" : ""))
   }
 }
 
