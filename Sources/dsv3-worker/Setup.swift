@@ -37,7 +37,14 @@ func trainerSetup(
   let layout = configuration.layout
   let plan = configuration.plan
   let make = try scheduleMaker(configuration)
-  let schedule = try make.make(plan.microBatches)
+  let schedule: Schedule
+  do {
+    schedule = try make.make(plan.microBatches)
+  } catch let error as ScheduleError {
+    throw configuration.error(
+      at: "schedule.name",
+      "\(error.description); choose schedule.microbatches, layout.pipeline or another schedule")
+  }
   try configuration.validate(spec: spec, stages: schedule.stages)
   let partition =
     try configuration.stageLayers.map {
@@ -70,16 +77,22 @@ private func scheduleMaker(_ configuration: RunConfiguration) throws
   case .file(let path):
     let bytes = try readFile(path, configuration)
     let count = configuration.plan.microBatches
-    let plan = try ScheduleCSV.read(
-      bytes, name: path, expecting: .init(ranks: ranks, microbatches: count))
-    return ({ _ in plan.schedule }, MicrobatchRule(minimum: count, multiple: 1))
+    do {
+      let plan = try ScheduleCSV.read(
+        bytes, name: path, expecting: .init(ranks: ranks, microbatches: count))
+      return ({ _ in plan.schedule }, MicrobatchRule(minimum: count, multiple: 1))
+    } catch {
+      throw configuration.error(at: "schedule.file", "\(path): \(error.description)")
+    }
   }
 }
 
 private func readFile(_ path: String, _ configuration: RunConfiguration) throws -> [UInt8] {
   guard let stream = fopen(path, "r") else {
-    throw configuration.error(
-      at: "schedule.file", "cannot read the schedule: \(String(cString: strerror(errno)))")
+    var error = configuration.error(
+      at: "schedule.file", "cannot read '\(path)': \(String(cString: strerror(errno)))")
+    error.kind = .missingInput
+    throw error
   }
   defer { fclose(stream) }
   var bytes: [UInt8] = []

@@ -52,7 +52,10 @@ private func loadConfiguration(_ options: ParsedOptions) throws -> RunConfigurat
     guard let directory = options.value("run-dir") else {
       throw options.usageError("--resume needs --run-dir, the run to go on with")
     }
-    path = path ?? Resumption.configuration(of: RunDirectory(path: directory))
+    // A run that isn't there is missing, whatever else may be wrong.
+    let run = RunDirectory(path: directory)
+    _ = try CheckpointFolder(path: run.checkpoints).newest()
+    path = path ?? Resumption.configuration(of: run)
   }
   var configuration = try RunConfiguration.load(path: path, overrides: overrides)
   if let directory = options.value("run-dir") { configuration.runDirectory = directory }

@@ -45,10 +45,15 @@ package struct Checkpoint {
   /// - Throws: `CheckpointError` for a file that is missing, truncated or of another checkpoint.
   package func restore(_ trainer: Trainer, state: CheckpointState) throws(CheckpointError) {
     let directory = try HuggingFaceDirectory(path: path)
-    for shard in directory.shards {
-      try Self.checkSteps(shard, Self.stepsKey, state)
-    }
+    for shard in directory.shards { try Self.checkSteps(shard, state) }
     try trainer.model.load(directory)
+    var sums: [String: [String: String]] = [:]
+    for (name, values) in trainer.model.tensors.sorted(by: { $0.key < $1.key }) {
+      guard let shard = directory.shard(of: name) else { continue }
+      let expected = sums[shard.source] ?? Self.checksums(of: shard)
+      sums[shard.source] = expected
+      try Self.compare(UnsafeBufferPointer(values), name, with: expected, in: shard)
+    }
     try readOptimizer(trainer, state)
     trainer.stepsDone = state.stepsDone
   }
@@ -61,12 +66,56 @@ package struct Checkpoint {
   private static let stepsKey = "steps_done"
 
   private static func checkSteps(
-    _ file: SafeTensors, _ key: String, _ state: CheckpointState
+    _ file: SafeTensors, _ state: CheckpointState
   ) throws(CheckpointError) {
-    guard let steps = file.metadata[key], steps != "\(state.stepsDone)" else { return }
+    guard let steps = file.metadata[stepsKey], steps != "\(state.stepsDone)" else { return }
     throw CheckpointError(
       .badData, file: file.source,
       message: "was written after \(steps) steps, the checkpoint after \(state.stepsDone)")
+  }
+}
+
+// MARK: - Checksums
+
+extension Checkpoint {
+  /// In the metadata of every file of tensors: "NAME=SUM" of each, a blank between.
+  private static let checksumsKey = "checksums"
+
+  /// FNV-1a over the values' bits, in hexadecimal. One damaged value always changes it.
+  package static func checksum(_ values: UnsafeBufferPointer<Float>) -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for value in values { hash = (hash ^ UInt64(value.bitPattern)) &* 0x100_0000_01b3 }
+    return String(hash, radix: 16)
+  }
+
+  /// Metadata of a file of these tensors.
+  private static func metadata(
+    _ tensors: [(name: String, values: UnsafeBufferPointer<Float>)], stepsDone: Int
+  ) -> [String: String] {
+    let sums = tensors.map { "\($0.name)=\(checksum($0.values))" }
+    return [stepsKey: "\(stepsDone)", checksumsKey: sums.joined(separator: " ")]
+  }
+
+  private static func checksums(of file: SafeTensors) -> [String: String] {
+    var sums: [String: String] = [:]
+    for pair in (file.metadata[checksumsKey] ?? "").split(separator: " ") {
+      let parts = pair.split(separator: "=")
+      if parts.count == 2 { sums[String(parts[0])] = String(parts[1]) }
+    }
+    return sums
+  }
+
+  private static func compare(
+    _ values: UnsafeBufferPointer<Float>, _ name: String, with sums: [String: String],
+    in file: SafeTensors
+  ) throws(CheckpointError) {
+    let found = checksum(values)
+    let written = sums[name] ?? "missing"
+    guard found != written else { return }
+    throw CheckpointError(
+      .badData, file: file.source, tensor: name,
+      message: "its \(values.count * 4) bytes are damaged: their checksum is \(found), that of "
+        + "those written is \(written)")
   }
 }
 
@@ -79,14 +128,17 @@ extension Checkpoint {
     guard let file = shards.files[rank] else { return }
     let memory = trainer.model.tensors
     let tensors = shards.tensors[rank].map { name in
-      guard let values = memory[name], let shape = shards.shapes[name] else {
+      guard let values = memory[name] else {
         preconditionFailure("rank \(rank) writes \(name) and does not hold it")
       }
-      return SafeTensors.Tensor(name, shape: shape, .buffer(UnsafeBufferPointer(values)))
+      return (name: name, values: UnsafeBufferPointer(values))
     }
+    var metadata = Self.metadata(tensors, stepsDone: trainer.stepsDone)
+    metadata["format"] = "pt"
     try SafeTensors.write(
-      tensors, to: "\(path)/\(file)",
-      metadata: ["format": "pt", Self.stepsKey: "\(trainer.stepsDone)"])
+      tensors.map { name, values in
+        .init(name, shape: shards.shapes[name] ?? [values.count], .buffer(values))
+      }, to: "\(path)/\(file)", metadata: metadata)
   }
 
   private func writeCommon(_ trainer: Trainer, _ shards: CheckpointShards) throws(RunFileError) {
@@ -122,23 +174,23 @@ extension Checkpoint {
   }
 
   private func writeOptimizer(_ trainer: Trainer) throws(CheckpointError) {
-    var metadata = [Self.stepsKey: "\(trainer.stepsDone)", "rank": "\(trainer.world.rank)"]
-    var tensors: [SafeTensors.Tensor] = []
-    for group in trainer.optimizer.groups {
-      metadata[Self.rangeKey(group)] = Self.range(group)
-      for (name, values) in Self.moments(group) {
-        tensors.append(
-          .init(name, shape: [values.count], .buffer(UnsafeBufferPointer(values.buffer))))
-      }
+    let groups = trainer.optimizer.groups
+    let tensors = groups.flatMap(Self.moments).map { name, values in
+      (name: name, values: UnsafeBufferPointer(values.buffer))
     }
-    try SafeTensors.write(tensors, to: optimizerFile(trainer.world.rank), metadata: metadata)
+    var metadata = Self.metadata(tensors, stepsDone: trainer.stepsDone)
+    for group in groups { metadata[Self.rangeKey(group)] = Self.range(group) }
+    try SafeTensors.write(
+      tensors.map { name, values in .init(name, shape: [values.count], .buffer(values)) },
+      to: optimizerFile(trainer.world.rank), metadata: metadata)
   }
 
   private func readOptimizer(
     _ trainer: Trainer, _ state: CheckpointState
   ) throws(CheckpointError) {
     let file = try SafeTensors(path: optimizerFile(trainer.world.rank))
-    try Self.checkSteps(file, Self.stepsKey, state)
+    try Self.checkSteps(file, state)
+    let sums = Self.checksums(of: file)
     for group in trainer.optimizer.groups {
       for (name, values) in Self.moments(group) {
         let found = try file.info(name)
@@ -155,6 +207,7 @@ extension Checkpoint {
             message: "is for the weights \(range) where this rank has \(Self.range(group))")
         }
         try file.copy(name, into: values.buffer)
+        try Self.compare(UnsafeBufferPointer(values.buffer), name, with: sums, in: file)
       }
     }
   }

@@ -7,6 +7,7 @@ package import Model
 package struct CheckpointFolder: Sendable {
   package let path: String
 
+  /// - Parameter path: `checkpoints` of a run directory.
   package init(path: String) { self.path = path }
 
   /// The link to the newest checkpoint.
@@ -48,7 +49,7 @@ package struct CheckpointFolder: Sendable {
   }
 
   /// Makes an empty directory for a checkpoint to be written to.
-  func begin(step: Int) throws(RunFileError) {
+  package func begin(step: Int) throws(RunFileError) {
     try RunDirectory.makeDirectory(path)
     try Self.remove(partial(step: step))
     try RunDirectory.makeDirectory(partial(step: step))
@@ -56,7 +57,7 @@ package struct CheckpointFolder: Sendable {
 
   /// Gives a written checkpoint its name, moves `latest` to it, and removes all but the `keep`
   /// newest. Checkpoints of later steps belong to a past that was given up: they go too.
-  func complete(step: Int, keep: Int) throws(RunFileError) {
+  package func complete(step: Int, keep: Int) throws(RunFileError) {
     let final = checkpoint(step: step)
     try Self.remove(final)
     try Self.rename(partial(step: step), to: final)

@@ -5,17 +5,18 @@ internal import Model
 internal import ModelSpec
 
 /// The division of a model's tensors over files, as Hugging Face shards a model.
-struct CheckpointShards {
+package struct CheckpointShards {
   /// Names of the tensors that each world rank writes.
-  let tensors: [[String]]
+  package let tensors: [[String]]
   /// Name of the file of each world rank, nil for one that writes no weights.
-  let files: [String?]
+  package let files: [String?]
   /// Shape of each tensor as the checkpoint has it ([n] for a norm, not [1, n]).
-  let shapes: [String: [Int]]
+  package let shapes: [String: [Int]]
 
   static let index = "model.safetensors.index.json"
 
-  init(_ placement: Placement) {
+  /// Groups the weights of every rank by their first holder.
+  package init(_ placement: Placement) {
     let spec = placement.spec
     var tensors = (0..<placement.layout.worldSize).map { rank in
       placement.groups(of: rank).filter { $0.holders.first == rank }
@@ -44,7 +45,7 @@ struct CheckpointShards {
   }
 
   /// `model.safetensors.index.json`.
-  var indexJSON: [UInt8] {
+  package var indexJSON: [UInt8] {
     var map: [String: JSONValue] = [:]
     var bytes = 0
     for (names, file) in zip(tensors, files) {

@@ -1,7 +1,7 @@
 // state.json of a checkpoint: how far the run was, and the settings that a run must share to go
 // on from it. What differs is named by its key of cluster.yaml.
 
-package import Model
+internal import Model
 package import ModelSpec
 internal import Schedules
 
@@ -100,11 +100,14 @@ package struct CheckpointState: Equatable, Sendable {
   package func check(_ setup: TrainerSetup, at checkpoint: String) throws {
     let file = "\(checkpoint)/\(Self.file)"
     let schedule = try setup.schedule(setup.plan.microBatches)
-    let differences = Self.settings(setup, schedule: schedule.name).compactMap { key, value in
+    var differences = Self.settings(setup, schedule: schedule.name).compactMap { key, value in
       settings[key] == value
         ? nil
         : CheckpointMismatch.Difference(
           key: key, checkpoint: Self.shown(settings[key]), run: Self.shown(value))
+    }
+    if differences.isEmpty {
+      differences = try Self.differences(from: setup.spec, in: "\(checkpoint)/config.json")
     }
     guard differences.isEmpty else {
       let options = differences.filter { settings[$0.key] != nil }.map {
@@ -113,10 +116,27 @@ package struct CheckpointState: Equatable, Sendable {
       let ranks = worldSize == setup.layout.worldSize ? "" : " on \(worldSize) ranks"
       throw CheckpointMismatch(
         file: file, differences: differences,
-        remedy: "go on with \((options).joined(separator: " "))\(ranks), or start anew without "
-          + "--resume")
+        remedy: options.isEmpty
+          ? "give the model of the checkpoint, or start anew without --resume"
+          : "go on with \(options.joined(separator: " "))\(ranks), or start anew without --resume")
     }
     try checkLength(setup, file: file)
+  }
+
+  /// Keys of config.json that are not settings, such as the rotary base, and differ.
+  private static func differences(
+    from spec: ModelSpec, in file: String
+  ) throws -> [CheckpointMismatch.Difference] {
+    let stored = try ModelSpec(configFile: file).configJSON()
+    guard case .object(let old) = try JSONValue(parsing: stored),
+      case .object(let new) = try JSONValue(parsing: spec.configJSON())
+    else { preconditionFailure("a config.json is an object") }
+    // The spread of new weights means nothing to a model that has its weights.
+    return Set(old.keys).union(new.keys).subtracting(["initializer_range"]).sorted()
+      .filter { old[$0] != new[$0] }.map { key in
+        .init(
+          key: "\(key) of config.json", checkpoint: shown(old[key]), run: shown(new[key]))
+      }
   }
 
   /// The run must not end before the checkpoint, and must have gone the same way through the data:
@@ -190,60 +210,5 @@ extension TrainingProgress {
   /// Sequences that the first `step` steps train on.
   func sequences(before step: Int) -> Int {
     step < steps.count ? steps[step].firstSequenceIndex : totalSequences
-  }
-}
-
-// MARK: - As JSON
-
-extension CheckpointState {
-  var json: [UInt8] {
-    JSONValue.object([
-      "format": .integer(Self.format), "steps_done": .integer(stepsDone),
-      "total_steps": .integer(totalSteps), "world_size": .integer(worldSize),
-      "global_batch": .integer(globalBatch), "sequences": .integer(sequences),
-      "text": .string(text), "settings": .object(settings),
-    ]).text()
-  }
-
-  /// Reads state.json of a checkpoint.
-  /// - Throws: `CheckpointError` when it is missing, no JSON, of another format, or lacks a key.
-  package init(checkpoint: String) throws(CheckpointError) {
-    let path = "\(checkpoint)/\(Self.file)"
-    func bad(_ message: String) -> CheckpointError {
-      CheckpointError(.badData, file: path, message: message)
-    }
-    let value: JSONValue
-    do {
-      value = try JSONValue(parsing: try readSmallFile(path))
-    } catch let error as ModelSpecError {
-      throw CheckpointError(
-        error.problem == .missingFile ? .missingFile : .inputOutput, file: path,
-        message: error.message)
-    } catch let error as JSONValue.Malformed {
-      throw bad(error.reason)
-    } catch {
-      throw bad("\(error)")
-    }
-    guard case .object(let members) = value else { throw bad("not a JSON object") }
-    func integer(_ key: String) throws(CheckpointError) -> Int {
-      guard case .integer(let number)? = members[key], number >= 0 else {
-        throw bad("\(key): \(members[key]?.description ?? "nothing") where a number is needed")
-      }
-      return number
-    }
-    let format = try integer("format")
-    guard format == Self.format else {
-      throw bad("format \(format) where this program reads \(Self.format)")
-    }
-    stepsDone = try integer("steps_done")
-    totalSteps = try integer("total_steps")
-    worldSize = try integer("world_size")
-    globalBatch = try integer("global_batch")
-    sequences = try integer("sequences")
-    guard case .string(let text)? = members["text"],
-      case .object(let settings)? = members["settings"]
-    else { throw bad("no key 'text' or 'settings'") }
-    self.text = text
-    self.settings = settings
   }
 }

@@ -3,19 +3,23 @@
 
 internal import CSystem
 internal import Glibc
-internal import MessagePassing
+package import MessagePassing
 
 package struct ClosingReport {
   private let lines: [String]
 
   /// Gathers the clocks of all ranks. Collective; every rank gets the same text.
+  /// - Parameters:
+  ///   - seconds: of the loop, by the wall's clock.
+  ///   - activities: this rank's seconds of each activity in the loop.
+  ///   - heldOut: the loss before and after training.
   package init(
-    _ trainer: Trainer, seconds: Double, steps: Int, tokens: Int, heldOut: (Double?, Double?)
+    _ world: Communicator, seconds: Double, activities: [Double], steps: Int, tokens: Int,
+    heldOut: (Double?, Double?)
   ) throws {
-    let world = trainer.world
     var rows: [(String, Spread)] = []
-    for activity in Activity.allCases {
-      rows.append((activity.name, try world.spread(trainer.clock.seconds(activity))))
+    for (activity, seconds) in zip(Activity.allCases, activities) {
+      rows.append((activity.name, try world.spread(seconds)))
     }
     let memory = try world.spread(Double(Self.peakResidentBytes()))
     let loop = try world.spread(seconds).maximum

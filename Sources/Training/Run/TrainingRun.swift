@@ -63,9 +63,11 @@ package struct TrainingRun {
     trainer.clock.switch(to: .other)
     let seconds = Double(ActivityClock.now() - start) / 1e9
     let steps = trainer.stepsDone - firstStep
-    try logTimes(seconds: seconds, steps: firstStep..<trainer.stepsDone)
+    // The held-out loss is no part of the loop.
+    let activities = Activity.allCases.map { trainer.clock.seconds($0) }
+    try logTimes(activities, seconds: seconds, steps: firstStep..<trainer.stepsDone)
     let report = try ClosingReport(
-      trainer, seconds: seconds, steps: steps, tokens: tokens,
+      trainer.world, seconds: seconds, activities: activities, steps: steps, tokens: tokens,
       heldOut: (before, try trainer.heldOutLoss()))
     say(report.text)
   }
@@ -99,13 +101,13 @@ package struct TrainingRun {
   }
 
   /// Where this rank's time went.
-  private func logTimes(seconds: Double, steps: Range<Int>) throws {
-    let times = Activity.allCases.map {
-      "\($0.name) \(TextFormat.fixed(trainer.clock.seconds($0), 4))"
+  private func logTimes(_ activities: [Double], seconds: Double, steps: Range<Int>) throws {
+    let times = zip(Activity.allCases, activities).map {
+      "\($0.name) \(TextFormat.fixed($1, 4)) s"
     }
+    let done = steps.isEmpty ? "no step" : "steps \(steps.lowerBound + 1)–\(steps.upperBound)"
     try log?.write(
-      "steps \(steps.lowerBound + 1)–\(steps.upperBound) took "
-        + "\(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
+      "\(done) took \(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
   }
 
   /// One progress line.

@@ -1,0 +1,57 @@
+// state.json on its way to disk and back.
+
+package import Model
+internal import ModelSpec
+
+extension CheckpointState {
+  var json: [UInt8] {
+    JSONValue.object([
+      "format": .integer(Self.format), "steps_done": .integer(stepsDone),
+      "total_steps": .integer(totalSteps), "world_size": .integer(worldSize),
+      "global_batch": .integer(globalBatch), "sequences": .integer(sequences),
+      "text": .string(text), "settings": .object(settings),
+    ]).text()
+  }
+
+  /// Reads state.json of a checkpoint.
+  /// - Throws: `CheckpointError` when it is missing, no JSON, of another format, or lacks a key.
+  package init(checkpoint: String) throws(CheckpointError) {
+    let path = "\(checkpoint)/\(Self.file)"
+    func bad(_ message: String) -> CheckpointError {
+      CheckpointError(.badData, file: path, message: message)
+    }
+    let value: JSONValue
+    do {
+      value = try JSONValue(parsing: try readSmallFile(path))
+    } catch let error as ModelSpecError {
+      throw CheckpointError(
+        error.problem == .missingFile ? .missingFile : .inputOutput, file: path,
+        message: error.message)
+    } catch let error as JSONValue.Malformed {
+      throw bad(error.reason)
+    } catch {
+      throw bad("\(error)")
+    }
+    guard case .object(let members) = value else { throw bad("not a JSON object") }
+    func integer(_ key: String) throws(CheckpointError) -> Int {
+      guard case .integer(let number)? = members[key], number >= 0 else {
+        throw bad("\(key): \(members[key]?.description ?? "nothing") where a number is needed")
+      }
+      return number
+    }
+    let format = try integer("format")
+    guard format == Self.format else {
+      throw bad("format \(format) where this program reads \(Self.format)")
+    }
+    stepsDone = try integer("steps_done")
+    totalSteps = try integer("total_steps")
+    worldSize = try integer("world_size")
+    globalBatch = try integer("global_batch")
+    sequences = try integer("sequences")
+    guard case .string(let text)? = members["text"],
+      case .object(let settings)? = members["settings"]
+    else { throw bad("no key 'text' or 'settings'") }
+    self.text = text
+    self.settings = settings
+  }
+}

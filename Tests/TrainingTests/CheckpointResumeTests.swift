@@ -1,0 +1,92 @@
+// Going on from a checkpoint is as if the run had never stopped: bit for bit in every figure and
+// in the next checkpoint.
+
+import Glibc
+import Model
+import ModelSpec
+import Testing
+import Training
+
+extension JobTests {
+  struct ResumeTests {
+    @Test(arguments: ["dualpipe", "1f1b", "gpipe"])
+    func resumedRunEqualsOneThatNeverStopped(schedule: String) throws {
+      let run = SmallRun(schedule: schedule)
+      let whole = try Worker.run(run.fresh)
+      try #require(whole.code == 0, "\(whole.errors)")
+      let figures = try run.metrics()
+      #expect(figures.count == 6)
+      let last = try run.contents(ofStep: 6)
+
+      // Killed in step 6, before its checkpoint, while a line was being written.
+      try run.goBack(from: 6, to: 3)
+      let complete = try text(of: run.file("metrics.jsonl"))
+      run.files.write("run/metrics.jsonl", complete + "{\"step\": 7, \"tok")
+      let resumed = try Worker.run(run.resume)
+      try #require(resumed.code == 0, "\(resumed.errors)")
+      #expect(resumed.output.contains("step 4/6") && !resumed.output.contains("step 3/6"))
+      #expect(!resumed.output.contains("note:"))
+      #expect(try run.metrics() == figures)
+      #expect(try run.contents(ofStep: 6) == last)
+      for rank in 0..<4 {
+        let log = try text(of: run.file("ranks/rank-0000\(rank).log"))
+        #expect(log.contains("rank \(rank) of 4") && log.contains("went on from"))
+        #expect(log.contains("steps 1–6 took") && log.contains("steps 4–6 took"))
+      }
+    }
+
+    @Test func checkpointIsAHuggingFaceModelThatAnotherLayoutTrainsOn() throws {
+      let run = SmallRun()
+      let first = try Worker.run(run.fresh)
+      try #require(first.code == 0, "\(first.errors)")
+      let model = try HuggingFaceDirectory(path: run.file("checkpoints/latest"))
+      #expect(model.names == model.spec.parameters().map(\.name).sorted())
+      #expect(try run.names(in: run.file("checkpoints")) == ["latest", "step-3", "step-6"])
+
+      let alone = SmallRun(schedule: "1f1b")
+      let second = try Worker.run(
+        alone.fresh + [
+          "--set", "layout={pipeline: 1, data: 1, expert: 1}", "--steps", "1",
+          "--set", "model={path: \(run.file("checkpoints/latest"))}",
+          "--set", "schedule.microbatches=8",
+        ], ranks: 1)
+      try #require(second.code == 0, "\(second.errors)")
+      // "Held-out loss: 3.1416 nats per token" of the first run is where the second begins.
+      let line = try #require(
+        first.output.split(separator: "\n").first { $0.hasPrefix("Held-out loss:") })
+      let loss = try #require(line.split(separator: " ").compactMap { Double($0) }.first)
+      let begin = try #require(
+        second.output.split(separator: "\n").first { $0.hasPrefix("held-out loss") })
+      let before = try #require(begin.split(separator: " ").compactMap { Double($0) }.first)
+      // The printed four digits may round either way.
+      #expect(abs(before - loss) < 1.5e-4)
+    }
+
+    @Test func longerRunGoesOnAndSaysWhatChanges() throws {
+      let run = SmallRun()
+      try #require(try Worker.run(run.fresh).code == 0)
+      let longer = try Worker.run(
+        run.resume + ["--steps", "7", "--set", "training.learning_rate=0.002"])
+      try #require(longer.code == 0, "\(longer.errors)")
+      #expect(longer.output.contains("note: training.steps was 6 and is 7"))
+      #expect(longer.output.contains("note: training.learning_rate was 0.003 and is 0.002"))
+      #expect(try run.metrics().count == 7)
+      #expect(try run.names(in: run.file("checkpoints")) == ["latest", "step-6", "step-7"])
+      // Nothing is left to do then; that is no failure.
+      let again = try Worker.run(run.resume)
+      #expect(again.code == 0)
+      #expect(try run.metrics().count == 7)
+    }
+
+    @Test func newRunInAUsedDirectoryDoesNotGoOnFromTheOldOne() throws {
+      let run = SmallRun()
+      try #require(try Worker.run(run.fresh).code == 0)
+      let second = try Worker.run(run.fresh + ["--steps", "1", "--set", "checkpoint.every=0"])
+      try #require(second.code == 0, "\(second.errors)")
+      #expect(second.output.contains("has checkpoints of an earlier run"))
+      #expect(try run.metrics().count == 1)
+      let resumed = try Worker.run(run.resume)
+      #expect(resumed.code == 66 && resumed.complaints.count == 1)
+    }
+  }
+}

@@ -1,0 +1,162 @@
+// Failures of a job as its user meets them: one message from one rank that names key, file and
+// value, one exit code for all (sysexits), and an end within seconds.
+
+import Glibc
+import Testing
+import Training
+
+extension JobTests {
+  struct FailureTests {
+    struct Mistake: Sendable, CustomTestStringConvertible {
+      var what: String
+      var options: [String]
+      var ranks = 4
+      var code: Int32
+      /// What the message must name.
+      var names: [String]
+      var testDescription: String { what }
+    }
+
+    /// One complaint that names everything, the exit code, and no hang.
+    private func expect(_ result: JobResult, _ code: Int32, _ names: [String], _ what: String) {
+      #expect(result.code == code, "\(what): \(result.errors)")
+      #expect(result.complaints.count == 1, "\(what): \(result.errors)")
+      for name in names { #expect(result.errors.contains(name), "\(what): \(result.errors)") }
+      #expect(result.seconds < 20, "\(what)")
+    }
+
+    static let mistakes: [Mistake] = [
+      Mistake(
+        what: "unknown key", options: ["--set", "training.stepz=4"], code: 78,
+        names: ["training.stepz", "did you mean 'steps'"]),
+      Mistake(
+        what: "bad value", options: ["--set", "training.steps=many"], code: 78,
+        names: ["training.steps=many", "whole number"]),
+      Mistake(
+        what: "unknown option", options: ["--sets"], code: 64,
+        names: ["--sets", "try 'dsv3-worker --help'"]),
+      Mistake(
+        what: "layout for other ranks", options: ["--set", "layout.data=4"], code: 78,
+        names: ["4 MPI ranks were started", "mpirun -n 8", "--set layout.pipeline=2"]),
+      Mistake(
+        what: "missing text", options: ["--set", "data.sources=[/nowhere/text]"], code: 66,
+        names: ["data.sources", "/nowhere/text"]),
+      Mistake(
+        what: "too little text",
+        options: ["--set", "data.sources=[LICENSE]", "--set", "training.sequence=2000"], code: 65,
+        names: ["data.sources", "tokens", "training.sequence"]),
+      Mistake(
+        what: "missing model", options: ["--set", "model={path: /nowhere/model}"], code: 66,
+        names: ["/nowhere/model"]),
+      Mistake(
+        what: "run directory below a file", options: ["--run-dir", "LICENSE/run"], code: 74,
+        names: ["LICENSE", "--run-dir"]),
+      Mistake(
+        what: "missing configuration", options: ["--config", "/nowhere.yaml"], code: 66,
+        names: ["/nowhere.yaml"]),
+      Mistake(
+        what: "missing schedule", options: ["--set", "schedule={file: /nowhere.csv}"], code: 66,
+        names: ["schedule", "/nowhere.csv"]),
+      Mistake(
+        what: "micro-batches that DualPipe can't have",
+        options: ["--set", "schedule.microbatches=3"], code: 78,
+        names: ["schedule.name", "schedule.microbatches", "3 micro-batches"]),
+      Mistake(
+        what: "loss that is not finite",
+        options: [
+          "--set", "training.learning_rate=1e30", "--set", "training.warmup_steps=1",
+        ], code: 70, names: ["step 2", "learning rate 1e+30", "training.learning_rate"]),
+      Mistake(
+        what: "no checkpoint", options: ["--resume"], code: 66,
+        names: ["checkpoints/latest", "--resume"]),
+    ]
+
+    @Test(arguments: mistakes) func mistakeIsOneMessageAndOneExitCode(_ mistake: Mistake) throws {
+      let run = SmallRun()
+      let result = try Worker.run(run.fresh + mistake.options, ranks: mistake.ranks)
+      expect(result, mistake.code, mistake.names, mistake.what)
+    }
+
+    @Test func shippedConfigurationOnThreeRanksSaysWhichLayoutsFit() throws {
+      let result = try Worker.run(["--config", "cluster.yaml"], ranks: 3)
+      expect(
+        result, 78,
+        [
+          "cluster.yaml:", "3 MPI ranks were started", "mpirun -n 16",
+          "--set schedule.name=1f1b --set layout.pipeline=3 --set layout.data=1",
+        ], "3 ranks")
+    }
+
+    @Test func badScheduleFileIsNamedWithLineAndCell() throws {
+      let run = SmallRun()
+      run.files.write("bad.csv", "0F0,0B0\n1F0,1Q0\n")
+      let path = run.files("bad.csv")
+      let result = try Worker.run(run.fresh + ["--set", "schedule={file: \(path)}"])
+      expect(result, 78, ["schedule", path, "line 2, cell 2", "1Q0"], "CSV")
+    }
+
+    @Test func fullDiskEndsTheJob() throws {
+      let run = SmallRun()
+      run.files.link("run/metrics.jsonl", to: "/dev/full")
+      let result = try Worker.run(run.fresh)
+      expect(result, 74, ["metrics.jsonl", "No space left"], "full disk")
+    }
+
+    @Test func damagedAndForeignCheckpointsAreRefused() throws {
+      let run = SmallRun()
+      try #require(try Worker.run(run.fresh).code == 0)
+      let folder = "run/checkpoints/step-6"
+      let whole = try run.contents(ofStep: 6)
+
+      /// Tries to go on with a damaged file, and repairs it.
+      func damage(
+        _ name: String, _ code: Int32, _ names: [String], _ change: (inout [UInt8]) -> Void
+      ) throws {
+        let bytes = try #require(whole[name])
+        var damaged = bytes
+        change(&damaged)
+        run.files.write("\(folder)/\(name)", damaged)
+        expect(try Worker.run(run.resume), code, ["step-6/\(name)"] + names, name)
+        run.files.write("\(folder)/\(name)", bytes)
+      }
+      let weights = "model-00001-of-00002.safetensors"
+      let optimizer = "optimizer-00002.safetensors"
+      try damage(weights, 65, ["tensor '", "truncated", "100000 in all"]) {
+        $0.removeLast($0.count - 100_000)
+      }
+      try damage(weights, 65, ["tensor '", "damaged"]) { $0[$0.count - 1] ^= 1 }
+      try damage(optimizer, 65, ["tensor '", "truncated"]) { $0.removeLast() }
+      try damage(optimizer, 65, ["tensor '", "damaged"]) { $0[$0.count - 7] ^= 64 }
+      try damage("state.json", 65, ["JSON"]) { $0.removeLast(40) }
+
+      unlink(run.files("\(folder)/\(optimizer)"))
+      expect(try Worker.run(run.resume), 66, [optimizer], "missing shard")
+      run.files.write("\(folder)/\(optimizer)", try #require(whole[optimizer]))
+
+      for (option, names) in [
+        ("layout.expert=1", ["layout.expert is 2 in the checkpoint and 1 in this run"]),
+        ("training.seed=5", ["training.seed is 1", "--set 'training.seed=1'"]),
+        ("model.dimensions.hidden=64", ["model.dimensions.hidden is 32"]),
+        ("schedule.name=1f1b", ["schedule.name is dualpipe"]),
+        ("training.steps=5", ["training.steps", "6"]),
+      ] {
+        let result = try Worker.run(run.resume + ["--set", option])
+        expect(result, 78, ["step-6/state.json"] + names, option)
+      }
+      // All of that has changed nothing.
+      #expect(try Worker.run(run.resume).code == 0)
+      #expect(try run.contents(ofStep: 6) == whole)
+    }
+
+    @Test func truncatedWeightsOfAModelAreNamed() throws {
+      let run = SmallRun()
+      try #require(try Worker.run(run.fresh).code == 0)
+      let shard = "run/checkpoints/step-6/model-00002-of-00002.safetensors"
+      try #require(truncate(run.files(shard), 60_000) == 0)
+      let other = SmallRun()
+      let result = try Worker.run(
+        other.fresh + ["--set", "model={path: \(run.file("checkpoints/step-6"))}"])
+      expect(result, 65, ["model-00002-of-00002", "tensor '", "60000 in all"], "model")
+    }
+  }
+}
