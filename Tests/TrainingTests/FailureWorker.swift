@@ -81,7 +81,7 @@ enum Worker {
       getenv(name).map { "\(name)=\(String(cString: $0))" }
     }
     let command: [String] =
-      ["env", "-C", root, "scripts/with-mpi", "mpirun", "--timeout", "60", "-n", "\(ranks)", path]
+      ["env", "-C", root, ".make/with-mpi", "mpirun", "--timeout", "60", "-n", "\(ranks)", path]
       + arguments
     var child: pid_t = 0
     let code = withStrings(command) { command in
