@@ -69,7 +69,7 @@ extension JobTests {
         run.resume + ["--steps", "7", "--set", "training.learning_rate=0.002"])
       try #require(longer.code == 0, "\(longer.errors)")
       #expect(longer.output.contains("note: training.steps was 6 and is 7"))
-      #expect(longer.output.contains("note: training.learning_rate was 0.003 and is 0.002"))
+      #expect(longer.output.contains("note: training.learning_rate was 0.008 and is 0.002"))
       #expect(try run.metrics().count == 7)
       #expect(try run.names(in: run.file("checkpoints")) == ["latest", "step-6", "step-7"])
       // Nothing is left to do then; that is no failure.
