@@ -50,8 +50,8 @@ struct Command: Sendable {
       code = exitCode
     }
     // Data that never arrived is a failure, also when only the last flush finds out.
-    if fflush(dsv3_stdout()) != 0, code == 0 {
-      complain("cannot write to standard output: \(String(cString: strerror(errno)))")
+    if fflush(dsv3_stdout()) != 0 || ferror(dsv3_stdout()) != 0, code == 0 {
+      complain("dsv3: cannot write to standard output: \(String(cString: strerror(errno)))")
       code = 74
     }
     return code

@@ -37,8 +37,8 @@ enum Binary {
     posix_spawn_file_actions_addopen(&actions, 2, files.1, flags, 0o600)
 
     var variables = ["PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"]
-    if let libraries = getenv("LD_LIBRARY_PATH") {
-      variables["LD_LIBRARY_PATH"] = String(cString: libraries)
+    for name in ["LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "ASAN_OPTIONS"] {
+      if let value = getenv(name) { variables[name] = String(cString: value) }
     }
     variables.merge(environment) { $1 }
     var child: pid_t = 0
