@@ -35,7 +35,7 @@ build: setup ## Compile the commands, optimised
 run: build ## Train with cluster.yaml on NP ranks (16), the worker's arguments in ARGS
 	@$(WITH_MPI) mpirun -n $(NP) $(BUILD)/dsv3-worker $(ARGS)
 
-test: setup ## All tests, in one process and then on 4 ranks
+test: setup ## All tests, in one process, on 4 ranks, and 16 ranks against one
 	@swift build -c release --build-tests $(STRICT)
 	@echo 'Tests in one process:'
 	@$(WITH_MPI) timeout --foreground -k 10 $(TEST_SECONDS) $(BUNDLE) \
@@ -43,7 +43,9 @@ test: setup ## All tests, in one process and then on 4 ranks
 	  || { code=$$?; [[ $$code != 124 ]] || echo 'Still running after $(TEST_SECONDS) s.'; exit $$code; }
 	@echo 'Tests on $(TEST_NP) ranks:'
 	@.make/test-ranks $(TEST_NP) $(TEST_SECONDS) $(BUNDLE) '$(TEST_FILTER)'
-	@echo 'All tests passed, in one process and on $(TEST_NP) ranks.'
+	@echo 'Layouts of up to 16 ranks against one process:'
+	@.make/test-ranks 16 $(TEST_SECONDS) $(BUNDLE) MPILayoutTests
+	@echo 'All tests passed, in one process, on $(TEST_NP) and on 16 ranks.'
 
 bench: build ## Speed of this machine, of a step of one rank, and of 1, 2, 4 and 16 ranks
 	@.make/bench

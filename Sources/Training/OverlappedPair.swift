@@ -4,11 +4,11 @@
 //   compute   MLP(B) MLP(W) │ MLP(F)      │ ATTN(B) ATTN(W) │ ATTN(F)
 //   exchange  DISPATCH(F)   │ DISPATCH(B) │ COMBINE(F)      │ COMBINE(B)
 
-internal import Model
+package import Model
 
-enum OverlappedPair {
+package enum OverlappedPair {
   /// Runs both to their end. The backward is a full one: weight halves run in their places.
-  static func run(_ forward: StageForward, _ backward: StageBackward) throws {
+  package static func run(_ forward: StageForward, _ backward: StageBackward) throws {
     try backward.startCombine()
     forward.attention()
     while true {
