@@ -54,16 +54,23 @@ extension RunConfiguration {
   }
 
   /// The schedule: made by name, or read from its file.
+  /// - Parameter microbatches: micro-batches of a step; nil for those of the configuration.
   /// - Throws: `ConfigurationError` when there is none of that name, it cannot do the pipeline's
   ///   ranks and micro-batches, or the file cannot be read or does not hold such a schedule.
-  package func resolvedSchedule() throws(ConfigurationError) -> Schedule {
+  package func resolvedSchedule(
+    microbatches: Int? = nil
+  ) throws(ConfigurationError) -> Schedule {
+    let count = microbatches ?? plan.microBatches
     switch schedule {
     case .named(let name):
       try check("schedule.name", names: "schedule", known: ScheduleCatalog.names)
       do {
-        return try ScheduleCatalog.make(
-          name: name, ranks: layout.pipeline, microbatches: plan.microBatches)
-      } catch { throw self.error(at: "schedule.name", error.message) }
+        return try ScheduleCatalog.make(name: name, ranks: layout.pipeline, microbatches: count)
+      } catch {
+        throw self.error(
+          at: "schedule.name",
+          error.message + "; choose schedule.microbatches, layout.pipeline or another schedule")
+      }
     case .file(let path):
       let bytes: [UInt8]
       do {
@@ -74,10 +81,21 @@ extension RunConfiguration {
       do {
         return try ScheduleCSV.read(
           bytes, name: path,
-          expecting: .init(ranks: layout.pipeline, microbatches: plan.microBatches)
+          expecting: .init(ranks: layout.pipeline, microbatches: count)
         ).schedule
       } catch { throw self.error(at: "schedule.file", "\(path): \(error.description)") }
     }
+  }
+
+  /// The numbers of micro-batches that the schedule can do: a file only its own.
+  /// - Throws: `ConfigurationError` when there is no schedule of that name.
+  package func microbatchRule() throws(ConfigurationError) -> MicrobatchRule {
+    guard case .named(let name) = schedule else {
+      return MicrobatchRule(minimum: plan.microBatches, multiple: 1)
+    }
+    do {
+      return try ScheduleCatalog.microbatchRule(name: name, ranks: layout.pipeline)
+    } catch { throw self.error(at: "schedule.name", error.message) }
   }
 
   /// Model and schedule, each checked and then checked against the other.

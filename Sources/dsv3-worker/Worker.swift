@@ -13,9 +13,13 @@ import Training
 func runWorker(_ options: ParsedOptions, _ job: Job) throws {
   let world = job.world
   let configuration = try job.agreed { try loadConfiguration(options) }
-  let spec = try job.agreed { try modelSpec(configuration, ranks: world.size) }
+  let (spec, schedule) = try job.agreed {
+    let resolved = try configuration.resolve()
+    try configuration.checkWorld(size: world.size, spec: resolved.model)
+    return resolved
+  }
   let corpus = try broadcastCorpus(configuration, job)
-  let setup = try job.agreed { try trainerSetup(configuration, spec, corpus) }
+  let setup = try job.agreed { try trainerSetup(configuration, spec, schedule, corpus) }
   let directory = try runDirectory(configuration, world)
   let resumption = try options.has("resume") ? Resumption(directory, setup, job) : nil
   let notes = try openRunDirectory(directory, configuration, resumption, job)
@@ -59,7 +63,6 @@ private func loadConfiguration(_ options: ParsedOptions) throws -> RunConfigurat
   }
   var configuration = try RunConfiguration.load(path: path, overrides: overrides)
   if let directory = options.value("run-dir") { configuration.runDirectory = directory }
-  try configuration.check("schedule.name", names: "schedule", known: ScheduleCatalog.names)
   return configuration
 }
 

@@ -22,7 +22,7 @@ import Testing
   static let length = 7
 
   static func batch() -> MicroBatch {
-    var random = SplitMix(seed: 5)
+    var random = SplitMix64(state: 5)
     var tokens: [Int32] = []
     for _ in 0..<(2 * length) { tokens.append(Int32(random.next() % 24)) }
     return MicroBatch(sequences: 2, length: length, tokens: tokens)
@@ -36,7 +36,7 @@ import Testing
   ) -> Transformer {
     let model = Transformer(spec, convention: convention, positions: length)
     for parameter in model.store.groups.flatMap(\.parameters) {
-      var random = SplitMix(seed: parameter.name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
+      var random = SplitMix64(state: parameter.name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
       let isMatrix = parameter.shape.isMatrix
       let scale = 1 / Float(parameter.shape.columns).squareRoot()
       for i in 0..<parameter.shape.count {
@@ -108,7 +108,7 @@ import Testing
       let size = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
       return size > 0 ? vector.map { $0 / size } : vector
     }
-    var random = SplitMix(seed: seed)
+    var random = SplitMix64(state: seed)
     let other = normalised(gradient.map { _ in random.gaussian() })
     return normalised(zip(normalised(gradient), other).map { $0 + $1 })
   }
@@ -160,27 +160,5 @@ import Testing
     #expect(a.logits.array == b.logits.array)
     #expect(a.mtpLogits[0].array == b.mtpLogits[0].array)
     #expect(b.mtpLogits[1].rows == 2 * (Self.length - 3))
-  }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-struct SplitMix {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  /// Nearly normal, deviation 1: twelve uniform numbers less their mean.
-  mutating func gaussian() -> Float {
-    var sum = 0.0
-    for _ in 0..<12 { sum += Double(next() >> 11) * 0x1p-53 }
-    return Float(sum - 6)
   }
 }

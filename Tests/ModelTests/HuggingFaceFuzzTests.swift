@@ -3,22 +3,9 @@
 import Model
 import Testing
 
-/// SplitMix64, so that a failing input can be made again from its number.
-struct FuzzGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
-
 /// One to four random edits: of bits, digits, JSON punctuation, length field, slices and size.
 func fuzzed(_ base: [UInt8], header: Range<Int>, seed: UInt64) -> [UInt8] {
-  var random = FuzzGenerator(state: seed)
+  var random = SplitMix64(state: seed)
   var bytes = base
   for _ in 0..<Int.random(in: 1...4, using: &random) where bytes.count > 16 {
     let inHeader = header.clamped(to: 0..<bytes.count)

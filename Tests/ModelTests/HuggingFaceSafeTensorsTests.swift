@@ -148,6 +148,21 @@ private func open(header: String, data: [UInt8]) throws -> SafeTensors {
     #expect(text?.message.hasPrefix("not safetensors") == true)
   }
 
+  /// Of 20 tensors of one byte, the file has the bytes of 8: the ninth is the one to name.
+  @Test func ofSeveralTruncatedTensorsTheFirstIsNamed() {
+    let entries = (0..<20).map {
+      ##""t\##($0)":{"dtype":"U8","shape":[1],"data_offsets":[\##($0),\##($0 + 1)]}"##
+    }
+    for _ in 0..<4 {
+      let error = #expect(throws: CheckpointError.self) {
+        try open(
+          header: "{" + entries.shuffled().joined(separator: ",") + "}",
+          data: [UInt8](repeating: 0, count: 8))
+      }
+      #expect(error?.tensor == "t8")
+    }
+  }
+
   @Test func missingFilesAndDirectoriesAreNotMapped() {
     let missing = #expect(throws: CheckpointError.self) {
       try SafeTensors(path: huggingFaceFixture("golden/tiny/none.safetensors"))

@@ -25,7 +25,9 @@ struct SafeTensorsHeader {
     }
     var keys = 0
     let start = SafeTensorsHeader.lengthBytes + header.count
-    for (name, member) in members {
+    // In the order of the file, so that of several mistakes the same one is told every time.
+    let inOrder = members.sorted { ($0.value.begin, $0.key) < ($1.value.begin, $1.key) }
+    for (name, member) in inOrder {
       switch member {
       case .metadata(let metadata):
         self.metadata = metadata
@@ -112,6 +114,11 @@ struct SafeTensorsHeader {
       self =
         decoder.codingPath.last?.stringValue == "__metadata__"
         ? .metadata(try [String: String](from: decoder)) : .tensor(try Entry(from: decoder))
+    }
+
+    /// Where the tensor says that it begins.
+    var begin: Int {
+      if case .tensor(let entry) = self { entry.offsets.first ?? 0 } else { 0 }
     }
   }
 
