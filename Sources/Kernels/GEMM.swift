@@ -22,7 +22,13 @@ private func multiply(
       && (transposeB ? b.columns : b.rows) == k, "matrix shapes do not chain")
   if c.rows == 0 || c.columns == 0 { return }
   if k == 0 {
-    if beta == 0 { for r in 0..<c.rows { c.row(r).update(repeating: 0, count: c.columns) } }
+    for r in 0..<c.rows {
+      if beta == 0 {
+        c.row(r).update(repeating: 0, count: c.columns)
+      } else if beta != 1 {
+        scale(c.row(r), by: beta, count: c.columns)
+      }
+    }
     return
   }
   cblas_sgemm(

@@ -1,3 +1,0 @@
-// Kept until the kernels' tests land.
-
-import Testing
