@@ -34,7 +34,7 @@ package struct TrainingPlan: Equatable, Sendable {
 
   package var learningRate: Double = 8e-3
   package var learningRateSchedule: LearningRateSchedule = .report
-  package var warmupSteps: Int = 10
+  package var warmupSteps: Int = 20
   package var batchSchedule: BatchSchedule = .constant
   package var beta1: Double = 0.9
   package var beta2: Double = 0.95
@@ -43,10 +43,10 @@ package struct TrainingPlan: Equatable, Sendable {
   package var weightDecayScope: WeightDecayScope = .matrices
   package var clipNorm: Double = 1.0
 
-  /// γ of the auxiliary-loss-free balancing (the report's 0.001, ten times faster: a run of 150
+  /// γ of the auxiliary-loss-free balancing (the report's 0.001, five times faster: a run of 150
   /// steps balances too), and the share of the run after which it is 0 (the report: 0 for the last
   /// 500B of 14.8T tokens).
-  package var biasUpdateSpeed: Double = 0.01
+  package var biasUpdateSpeed: Double = 0.005
   package var biasUpdateUntil: Double = 0.966
   /// α of the sequence-wise balance loss (eq. 17).
   package var balanceLossWeight: Double = 0.0001
