@@ -21,10 +21,10 @@ let workerOptions = OptionParser(
   ])
 
 /// Prints on the first rank only, for every rank says the same, and exits.
-func leaveBeforeStart(_ text: String, to stream: UnsafeMutablePointer<FILE>, code: Int32) -> Never {
+func leaveBeforeStart(saying text: String) -> Never {
   let rank = getenv("OMPI_COMM_WORLD_RANK").map { String(cString: $0) }
-  if rank == nil || rank == "0" { print(text, to: stream) }
-  exit(code)
+  if rank == nil || rank == "0" { print(text, to: dsv3_stdout()) }
+  exit(0)
 }
 
 func leave(saying text: String, code: Int32) -> Never {

@@ -6,14 +6,11 @@ import MessagePassing
 import RunConfiguration
 import Training
 
-let options: ParsedOptions
-do {
-  options = try workerOptions.parse(Array(CommandLine.arguments.dropFirst()))
-} catch {
-  leaveBeforeStart(error.description, to: dsv3_stderr(), code: error.exitCode)
+let options = Result { try workerOptions.parse(Array(CommandLine.arguments.dropFirst())) }
+if let options = try? options.get() {
+  if options.has("help") { leaveBeforeStart(saying: workerOptions.help) }
+  if options.has("version") { leaveBeforeStart(saying: "dsv3-worker 0.1") }
 }
-if options.has("help") { leaveBeforeStart(workerOptions.help, to: dsv3_stdout(), code: 0) }
-if options.has("version") { leaveBeforeStart("dsv3-worker 0.1", to: dsv3_stdout(), code: 0) }
 
 let runtime: MPIRuntime
 do {
@@ -23,7 +20,8 @@ do {
 }
 let job = Job(runtime.world)
 do {
-  try runWorker(options, job)
+  // A rank that left with a code before MPI started could take the one that speaks with it.
+  try runWorker(job.agreed { try options.get() }, job)
   try runtime.finish()
 } catch let failure as AgreedFailure {
   runtime.giveUpTransfers()

@@ -53,8 +53,8 @@ struct Numbers {
   }
 }
 
-/// Addresses of all the tests' numbers: they live to the end of the process, so that a pointer taken
-/// from an expression stays good.
+/// Addresses of all the tests' numbers: they live to the end of the process, so that a pointer
+/// taken from an expression stays good.
 private let kept = Mutex<[UInt]>([])
 
 /// Floats that nobody frees.
