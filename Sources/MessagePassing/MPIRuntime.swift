@@ -27,10 +27,6 @@ package final class MPIRuntime {
   private nonisolated(unsafe) static var current: MPIRuntime?
   private var isFinished = false
 
-  /// How long a rank with a core of its own looks for news before it sleeps: an idle core takes
-  /// tens of microseconds to wake, and nobody else needs it meanwhile.
-  private static let spinAlone: Int64 = 2_000_000
-
   /// Starts MPI, or returns the runtime if it was started before; the first call is collective over
   /// all ranks. MPI's errors come back as `MPIError` from then on. Throws when MPI can't start, or
   /// was finished.
@@ -55,7 +51,7 @@ package final class MPIRuntime {
     let localRanks = doorbell?.count ?? 1
     let cores = doorbell?.processors ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     let waiter = Waiter(
-      doorbell: doorbell, spinNanoseconds: localRanks <= cores ? spinAlone : 0,
+      doorbell: doorbell, spinNanoseconds: localRanks <= cores ? 100_000 : 0,
       hasRemotePeers: localRanks < Int(size))
     let world = try Communicator(
       handle: comm, worldRanks: Array(0..<Int(size)), waiter: waiter)
