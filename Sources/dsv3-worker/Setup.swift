@@ -1,9 +1,7 @@
 // What a trainer is given, out of the configuration: the model, the schedule, the stages, the
 // text in sequences. Nothing here is collective; every rank comes to the same.
 
-import Glibc
 import MessagePassing
-import Model
 import ModelSpec
 import RunConfiguration
 import Schedules
@@ -11,22 +9,7 @@ import Training
 
 /// The model of the configuration, checked against layout and ranks.
 func modelSpec(_ configuration: RunConfiguration, ranks: Int) throws -> ModelSpec {
-  var base: ModelSpec
-  switch configuration.modelSource {
-  case .preset(let name):
-    try configuration.check("model.preset", names: "model", known: ModelPreset.names)
-    base = try ModelPreset.named(name).spec
-  case .path(let path):
-    base = try ModelSpec(configFile: path + "/config.json")
-  }
-  let spec = configuration.applyOverrides(to: base)
-  try spec.validate(source: "model")
-  let vocabulary = ByteTokenizer().vocabularySize
-  guard spec.vocabularySize >= vocabulary else {
-    throw configuration.error(
-      at: "model.vocabulary",
-      "the model has \(spec.vocabularySize) tokens, but the tokenizer 'bytes' needs \(vocabulary)")
-  }
+  let spec = try configuration.resolvedModel()
   try configuration.checkWorld(size: ranks, spec: spec)
   return spec
 }
@@ -36,15 +19,7 @@ func trainerSetup(
 ) throws -> TrainerSetup {
   let layout = configuration.layout
   let plan = configuration.plan
-  let make = try scheduleMaker(configuration)
-  let schedule: Schedule
-  do {
-    schedule = try make.make(plan.microBatches)
-  } catch let error as ScheduleError {
-    throw configuration.error(
-      at: "schedule.name",
-      "\(error.description); choose schedule.microbatches, layout.pipeline or another schedule")
-  }
+  let schedule = try configuration.resolvedSchedule()
   try configuration.validate(spec: spec, stages: schedule.stages)
   let partition =
     try configuration.stageLayers.map {
@@ -60,46 +35,23 @@ func trainerSetup(
   return TrainerSetup(
     spec: spec, layout: layout, plan: plan, stages: partition.stages,
     route: configuration.exchange == .twoHop ? .twoHop : .direct,
-    schedule: make.make, microbatchRule: make.rule, tokens: tokens)
+    schedule: scheduleMaker(configuration, schedule),
+    microbatchRule: try microbatchRule(configuration), tokens: tokens)
 }
 
-/// The schedule for a number of micro-batches, and which numbers it takes: a file has only its own.
-private func scheduleMaker(_ configuration: RunConfiguration) throws
-  -> (make: (Int) throws -> Schedule, rule: MicrobatchRule)
-{
+/// The schedule for a number of micro-batches: of a file, the one it has.
+private func scheduleMaker(
+  _ configuration: RunConfiguration, _ schedule: Schedule
+) -> (Int) throws -> Schedule {
+  guard let name = configuration.scheduleName else { return { _ in schedule } }
   let ranks = configuration.layout.pipeline
-  switch configuration.schedule {
-  case .named(let name):
-    return (
-      { try ScheduleCatalog.make(name: name, ranks: ranks, microbatches: $0) },
-      try ScheduleCatalog.microbatchRule(name: name, ranks: ranks)
-    )
-  case .file(let path):
-    let bytes = try readFile(path, configuration)
-    let count = configuration.plan.microBatches
-    do {
-      let plan = try ScheduleCSV.read(
-        bytes, name: path, expecting: .init(ranks: ranks, microbatches: count))
-      return ({ _ in plan.schedule }, MicrobatchRule(minimum: count, multiple: 1))
-    } catch {
-      throw configuration.error(at: "schedule.file", "\(path): \(error.description)")
-    }
-  }
+  return { try ScheduleCatalog.make(name: name, ranks: ranks, microbatches: $0) }
 }
 
-private func readFile(_ path: String, _ configuration: RunConfiguration) throws -> [UInt8] {
-  guard let stream = fopen(path, "r") else {
-    var error = configuration.error(
-      at: "schedule.file", "cannot read '\(path)': \(String(cString: strerror(errno)))")
-    error.kind = .missingInput
-    throw error
+/// The numbers of micro-batches that a schedule takes: a file has only its own.
+private func microbatchRule(_ configuration: RunConfiguration) throws -> MicrobatchRule {
+  guard let name = configuration.scheduleName else {
+    return MicrobatchRule(minimum: configuration.plan.microBatches, multiple: 1)
   }
-  defer { fclose(stream) }
-  var bytes: [UInt8] = []
-  var chunk = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = fread(&chunk, 1, chunk.count, stream)
-    if count == 0 { return bytes }
-    bytes += chunk[..<count]
-  }
+  return try ScheduleCatalog.microbatchRule(name: name, ranks: configuration.layout.pipeline)
 }
