@@ -48,8 +48,8 @@ test: setup ## All tests, in one process and then on 4 ranks
 bench: build ## Speed of this machine, of a step of one rank, and of 1, 2, 4 and 16 ranks
 	@.make/bench
 
-# XCTest and Open MPI keep memory until the end, so leaks aren't looked for. The tests that start jobs
-# under mpirun are about ranks, not about memory, and would take minutes more.
+# XCTest and Open MPI keep memory until the end, so leaks aren't looked for. The tests that start
+# jobs under mpirun are about ranks, not about memory, and would take minutes more.
 test-asan: setup ## The unit tests under the address sanitizer
 	@swift build -c release --build-tests --sanitize=address --scratch-path .build-asan
 	@ASAN_OPTIONS=detect_leaks=0 $(WITH_MPI) \
