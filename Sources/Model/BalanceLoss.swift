@@ -21,6 +21,8 @@ package enum BalanceLoss {
   ) -> Double {
     let experts = routing.scores.columns
     let length = routing.tokens / sequences
+    // An MTP module deeper than the sequence is long has no position, and no loss.
+    guard length > 0 else { return 0 }
     var total = 0.0
     for sequence in 0..<sequences {
       let tokens = sequence * length..<(sequence + 1) * length

@@ -18,6 +18,8 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     case usage
     /// A file that does not exist or cannot be read.
     case missingInput
+    /// A file that it names and that does not hold what it should.
+    case badData
     /// A configuration that is wrong.
     case invalid
   }
@@ -42,10 +44,12 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     self.problem = problem
   }
 
-  /// The code of sysexits.h to leave with: 64 usage, 66 missing input, 78 configuration.
+  /// The code of sysexits.h to leave with: 64 usage, 65 bad data, 66 missing input, 78
+  /// configuration.
   package var exitCode: Int32 {
     switch kind {
     case .usage: 64
+    case .badData: 65
     case .missingInput: 66
     case .invalid: 78
     }

@@ -23,10 +23,9 @@ extension RunConfiguration {
     do {
       try spec.validate(source: "model")
     } catch {
-      let given = error.key.flatMap { Self.dimensionKeys[$0] }.flatMap { path in
-        origins[path] == nil ? nil : path
-      }
-      throw self.error(at: given ?? key, error.description)
+      // The model was right before the overrides, so what is wrong is one of them, or needs one.
+      throw self.error(
+        at: error.key.flatMap { Self.dimensionKeys[$0] } ?? key, error.description)
     }
     guard spec.vocabularySize >= tokenizer.vocabularySize else {
       throw error(
@@ -48,7 +47,7 @@ extension RunConfiguration {
       do {
         return ("model.path", try ModelSpec(configFile: path + "/config.json"))
       } catch {
-        throw located(error.description, at: "model.path", isMissing: error.exitCode == 66)
+        throw located(error.description, at: "model.path", exitCode: error.exitCode)
       }
     }
   }
@@ -76,7 +75,7 @@ extension RunConfiguration {
       do {
         bytes = try readSmallFile(path)
       } catch {
-        throw located(error.description, at: "schedule.file", isMissing: error.exitCode == 66)
+        throw located(error.description, at: "schedule.file", exitCode: error.exitCode)
       }
       do {
         return try ScheduleCSV.read(
@@ -128,9 +127,12 @@ extension RunConfiguration {
     "routed_scaling_factor": "model.dimensions.routed_scaling_factor",
   ]
 
-  private func located(_ problem: String, at key: String, isMissing: Bool) -> ConfigurationError {
+  private func located(
+    _ problem: String, at key: String, exitCode: Int32
+  ) -> ConfigurationError {
     var error = error(at: key, problem)
-    if isMissing { error.kind = .missingInput }
+    if exitCode == 66 { error.kind = .missingInput }
+    if exitCode == 65 { error.kind = .badData }
     return error
   }
 }

@@ -161,4 +161,23 @@ import Testing
     #expect(a.mtpLogits[0].array == b.mtpLogits[0].array)
     #expect(b.mtpLogits[1].rows == 2 * (Self.length - 3))
   }
+
+  /// A sequence of one position has one target, which is the main model's: the MTP modules predict
+  /// nothing, and what nobody passes is not unbalanced either.
+  @Test(arguments: [MTPConvention.released, .report])
+  func modulesThatReachBeyondTheSequenceHaveNoLoss(_ convention: MTPConvention) throws {
+    let model = Self.model(Self.spec(queryCompression: 8, mtpDepth: 2), convention)
+    model.store.startGradients()
+    let result = try model.evaluate(
+      MicroBatch(sequences: 2, length: 1, tokens: [3, 4, 5, 6]), mtpWeight: 0.5,
+      balanceWeight: 0.1, gradients: true)
+    model.store.completeGradients()
+    #expect(result.mtpLoss == 0)
+    #expect(result.mainLoss > 0 && result.loss.isFinite)
+    for parameter in model.store.groups.flatMap(\.parameters) {
+      for index in 0..<parameter.shape.count {
+        #expect(parameter.gradient.base[index].isFinite, "\(parameter.name)")
+      }
+    }
+  }
 }

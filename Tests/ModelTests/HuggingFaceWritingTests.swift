@@ -97,6 +97,26 @@ private func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
     #expect(error?.problem != .badData)
   }
 
+  /// Renaming would put a file in the place of the device, for root even of /dev/null itself; links
+  /// stand for devices here, so that nothing is lost when it does.
+  @Test func aDeviceIsWrittenToAndStays() throws {
+    let scratch = try HuggingFaceScratch()
+    let tensor = SafeTensors.Tensor("x", shape: [1], .floats([1]))
+    for (name, device) in [("null", "/dev/null"), ("full", "/dev/full")] {
+      try #require(symlink(device, "\(scratch.path)/\(name)") == 0)
+    }
+    try SafeTensors.write([tensor], to: "\(scratch.path)/null")
+    let error = #expect(throws: CheckpointError.self) {
+      try SafeTensors.write([tensor], to: "\(scratch.path)/full")
+    }
+    #expect(error?.file == "\(scratch.path)/full")
+    for name in ["null", "full"] {
+      var status = stat()
+      #expect(stat("\(scratch.path)/\(name)", &status) == 0)
+      #expect(status.st_mode & S_IFMT == S_IFCHR, "\(name)")
+    }
+  }
+
   @Test(arguments: [Int.max, 400_000, 50_000, 1], ConfigSpelling.allCases)
   func aModelDirectoryReadsBackIdentical(maxShardBytes: Int, spelling: ConfigSpelling) throws {
     let scratch = try HuggingFaceScratch()

@@ -49,6 +49,13 @@ extension JobTests {
         what: "missing model", options: ["--set", "model={path: /nowhere/model}"], code: 66,
         names: ["/nowhere/model"]),
       Mistake(
+        what: "size that no model can have",
+        options: ["--set", "model.dimensions.rope_head_dim=3"], code: 78,
+        names: ["model.dimensions.rope_head_dim=3", "must be even"]),
+      Mistake(
+        what: "size that needs another one", options: ["--set", "model.dimensions.experts=0"],
+        code: 78, names: ["model.dimensions.dense_layers", "must be 4"]),
+      Mistake(
         what: "run directory below a file", options: ["--run-dir", "LICENSE/run"], code: 74,
         names: ["LICENSE", "--run-dir"]),
       Mistake(

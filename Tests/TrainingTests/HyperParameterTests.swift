@@ -131,4 +131,15 @@ struct HyperParameterTests {
     #expect(next == progress.totalSequences)
     #expect(progress.steps.map(\.microBatches) == progress.steps.map(\.microBatches).sorted())
   }
+
+  /// A billion steps are refused by nothing, so they must not be held in memory: at 100 bytes a
+  /// step they were 100 GB.
+  @Test func aRunMayBeLongerThanMemory() {
+    let plan = plan { $0.steps = 1_000_000_000 }
+    let progress = TrainingProgress(plan: plan, dataRanks: 4)
+    #expect(progress.count == 1_000_000_000)
+    #expect(progress.totalSequences == 64_000_000_000)
+    #expect(progress[999_999_999].firstSequenceIndex == 64_000_000_000 - 64)
+    #expect(progress.sequences(before: 2_000_000_000) == progress.totalSequences)
+  }
 }

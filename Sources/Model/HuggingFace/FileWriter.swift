@@ -1,17 +1,23 @@
-// A file that is written under a provisional name and takes its own when it is whole.
+// A file that is written under a provisional name and takes its own when it is whole. What is no
+// file, /dev/null say, is written to as it is: a rename would put a file in its place.
 
 internal import Glibc
 
 /// Writes one file from start to end. Dropped before `finish()`, it leaves nothing behind.
 final class FileWriter {
   private let path: String
+  /// The provisional name; `path` itself where that is no file.
   private let partial: String
   private var descriptor: Int32
 
-  /// Creates `path` + ".partial", replacing one that an interrupted write has left.
+  /// Creates `path` + ".partial", replacing one that an interrupted write has left; opens `path`
+  /// if it is a device or a pipe.
   init(path: String) throws(CheckpointError) {
     self.path = path
-    partial = path + ".partial"
+    var status = stat()
+    let isSpecial =
+      stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+    partial = isSpecial ? path : path + ".partial"
     descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .system("create", partial, code: errno) }
   }
@@ -19,7 +25,7 @@ final class FileWriter {
   deinit {
     guard descriptor >= 0 else { return }
     close(descriptor)
-    unlink(partial)
+    removePartial()
   }
 
   func write(_ bytes: [UInt8]) throws(CheckpointError) {
@@ -45,14 +51,19 @@ final class FileWriter {
     let code = errno
     descriptor = -1
     guard closed == 0 else {
-      unlink(partial)
+      removePartial()
       throw .system("write", partial, code: code)
     }
+    guard partial != path else { return }
     guard rename(partial, path) == 0 else {
       let code = errno
-      unlink(partial)
+      removePartial()
       throw .system("rename", partial, code: code)
     }
+  }
+
+  private func removePartial() {
+    if partial != path { unlink(partial) }
   }
 
   /// Bytes that a write call took; none when a signal interrupted it.

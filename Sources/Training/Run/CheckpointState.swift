@@ -205,10 +205,3 @@ extension TrainerSetup {
       minimum: microbatchRule.minimum)
   }
 }
-
-extension TrainingProgress {
-  /// Sequences that the first `step` steps train on.
-  func sequences(before step: Int) -> Int {
-    step < steps.count ? steps[step].firstSequenceIndex : totalSequences
-  }
-}

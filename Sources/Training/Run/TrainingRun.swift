@@ -50,14 +50,14 @@ package struct TrainingRun {
     let before = firstStep == 0 ? try trainer.heldOutLoss() : nil
     if let before { say("held-out loss \(TextFormat.fixed(before, 4)) before training\n") }
     let start = ActivityClock.now()
-    let end = min(options.stopAfter ?? .max, trainer.progress.steps.count)
+    let end = min(options.stopAfter ?? .max, trainer.progress.count)
     var tokens = 0
     trainer.clock.reset()
     while trainer.stepsDone < end {
       let record = try trainer.step()
       tokens += record.tokens
       try metrics?.write(record.json + "\n")
-      if !options.quiet { say(Self.line(record, of: trainer.progress.steps.count) + "\n") }
+      if !options.quiet { say(Self.line(record, of: trainer.progress.count) + "\n") }
       if isCheckpointDue(last: end) { try writeCheckpoint() }
     }
     trainer.clock.switch(to: .other)
