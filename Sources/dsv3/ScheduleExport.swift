@@ -9,7 +9,8 @@ let scheduleExportCommand = Command(
   summary: "a schedule as CSV or JSON",
   help: """
     Prints a schedule: as CSV in PyTorch's pipeline form, a line for each rank, or as JSON in terms
-    of each rank's own chunks. A file's ranks and micro-batches are its own.
+    of each rank's own chunks. A file's ranks and micro-batches are its own, and what it has besides
+    a schedule (idle slots, FSDP's UNSHARD, RESHARD, REDUCE_GRAD) is kept.
     """,
   options: ScheduleSource.options + [
     CommandOption("format", value: "csv|json", help: "the form (csv)"),
@@ -24,6 +25,11 @@ private func exportSchedule(_ options: ParsedOptions) throws {
     throw options.usageError("option '--format' wants csv or json, not '\(printable(format))'")
   }
   let plan = try ScheduleSource.plan(operand, options)
+  if format == "csv", ScheduleSource.namesFile(operand) {
+    let file = try ScheduleSource.read(operand, .init())
+    // A file is written as it was, with its idle slots and what it has for FSDP.
+    if file.hasCommunication == options.has("comms") { return print(file.text, terminator: "") }
+  }
   let text =
     switch (format, options.has("comms")) {
     case ("csv", true): ScheduleCSV.text(of: plan)
@@ -51,7 +57,8 @@ private func checkSchedule(_ options: ParsedOptions) throws {
     path,
     .init(
       ranks: try options.integer("pp", in: 1...Schedule.largestCellCount),
-      microbatches: try options.integer("microbatches", in: 1...Schedule.largestCellCount)))
+      microbatches: try options.integer("microbatches", in: 1...Schedule.largestCellCount))
+  ).plan
   let schedule = plan.schedule
   let computed = schedule.actions.reduce(0) { $0 + $1.count }
   let messages = (plan.actions.reduce(0) { $0 + $1.count } - computed) / 2

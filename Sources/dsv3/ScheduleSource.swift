@@ -9,6 +9,8 @@ enum ScheduleSource {
   static let options = [
     CommandOption("pp", value: "P", help: "pipeline ranks"),
     CommandOption("microbatches", value: "M", help: "micro-batches of a step"),
+    CommandOption(
+      "chunks", value: "V", help: "chunks of a rank, for the interleaved schedules (2)"),
   ]
 
   /// The plan of NAME|FILE. A name needs --pp and --microbatches; a file has its own numbers, and
@@ -16,8 +18,8 @@ enum ScheduleSource {
   static func plan(_ operand: String, _ options: ParsedOptions) throws -> SchedulePlan {
     let ranks = try options.integer("pp", in: 1...Schedule.largestCellCount)
     let microbatches = try options.integer("microbatches", in: 1...Schedule.largestCellCount)
-    if !ScheduleCatalog.names.contains(operand), isFile(operand) {
-      return try read(operand, .init(ranks: ranks, microbatches: microbatches))
+    if namesFile(operand) {
+      return try read(operand, .init(ranks: ranks, microbatches: microbatches)).plan
     }
     // Before anything else, whether there is such a schedule at all.
     try asUsage(options) { try _ = ScheduleCatalog.microbatchRule(name: operand, ranks: 1) }
@@ -25,25 +27,30 @@ enum ScheduleSource {
     guard let microbatches else {
       throw options.usageError("--microbatches is missing: the micro-batches of a step")
     }
+    let chunks = try options.integer("chunks", in: 1...Schedule.largestCellCount)
     return try asUsage(options) {
       try SchedulePlan(
-        lowering: ScheduleCatalog.make(name: operand, ranks: ranks, microbatches: microbatches))
+        lowering: ScheduleCatalog.make(
+          name: operand, ranks: ranks, microbatches: microbatches,
+          chunks: chunks ?? ScheduleCatalog.standardChunks))
     }
   }
 
-  /// The plan of a schedule file.
-  static func read(_ path: String, _ expecting: ScheduleCSV.Expectation) throws -> SchedulePlan {
+  /// A schedule file.
+  static func read(_ path: String, _ expecting: ScheduleCSV.Expectation) throws -> ScheduleCSV.File
+  {
     let bytes = try readSmallFile(path)
     do {
-      return try ScheduleCSV.read(bytes, name: path, expecting: expecting)
+      return try ScheduleCSV.readFile(bytes, name: path, expecting: expecting)
     } catch {
       throw CommandError(message: "\(path): \(error.description)", code: 65)
     }
   }
 
   /// Whether an operand that is no schedule's name is meant as a file.
-  private static func isFile(_ operand: String) -> Bool {
-    operand.contains("/") || operand.hasSuffix(".csv") || access(operand, F_OK) == 0
+  static func namesFile(_ operand: String) -> Bool {
+    guard !ScheduleCatalog.names.contains(operand) else { return false }
+    return operand.contains("/") || operand.hasSuffix(".csv") || access(operand, F_OK) == 0
   }
 
   /// What a generator refuses is a mistake in the command line.

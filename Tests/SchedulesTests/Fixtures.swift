@@ -36,34 +36,38 @@ enum Fixtures {
   }
 }
 
-/// A shape of a reference file: `dualpipe_pp8_mb20`.
+/// A reference order: a file, and what to make it with.
 struct Reference: Sendable, CustomTestStringConvertible {
-  var name: String
+  /// The file's name without `.csv`: `dualpipe_pp8_mb20`.
+  var stem: String
+  /// The generator that gives this order; nil for orders that are only analysed.
+  var generator: String?
   var ranks: Int
   var microbatches: Int
+  var chunks: Int
 
-  var stem: String { "\(name)_pp\(ranks)_mb\(microbatches)" }
   var testDescription: String { stem }
 
-  /// From a stem.
-  init?(_ stem: some StringProtocol) {
-    let parts = stem.split(separator: "_")
-    guard parts.count == 3, let ranks = Int(parts[1].dropFirst(2)),
-      let microbatches = Int(parts[2].dropFirst(2))
-    else { return nil }
-    name = String(parts[0])
-    self.ranks = ranks
-    self.microbatches = microbatches
-  }
+  static let all: [Reference] = {
+    let table = (try? Fixtures.table("reference/orders.tsv")) ?? []
+    return table.compactMap { row in
+      guard let ranks = Int(row[2]), let microbatches = Int(row[3]), let chunks = Int(row[4]) else {
+        return nil
+      }
+      return Reference(
+        stem: row[0], generator: row[1] == "-" ? nil : row[1], ranks: ranks,
+        microbatches: microbatches, chunks: chunks)
+    }
+  }()
 
-  static let all: [Reference] = [
-    "gpipe_pp2_mb2", "gpipe_pp2_mb4", "gpipe_pp2_mb8", "gpipe_pp4_mb4", "gpipe_pp4_mb8",
-    "gpipe_pp4_mb10", "gpipe_pp4_mb16", "gpipe_pp8_mb8", "gpipe_pp8_mb16",
-    "1f1b_pp2_mb2", "1f1b_pp2_mb4", "1f1b_pp2_mb8", "1f1b_pp4_mb4", "1f1b_pp4_mb8",
-    "1f1b_pp4_mb10", "1f1b_pp4_mb16", "1f1b_pp8_mb8", "1f1b_pp8_mb16", "1f1b_pp8_mb20",
-    "dualpipe_pp2_mb4", "dualpipe_pp4_mb8", "dualpipe_pp4_mb10", "dualpipe_pp6_mb12",
-    "dualpipe_pp8_mb16", "dualpipe_pp8_mb20",
-  ].compactMap { Reference($0) }
+  /// Those that a generator gives.
+  static let generated = all.filter { $0.generator != nil }
+
+  func make() throws -> Schedule {
+    let name = try #require(generator)
+    return try ScheduleCatalog.make(
+      name: name, ranks: ranks, microbatches: microbatches, chunks: max(chunks, 2))
+  }
 }
 
 /// The error that `body` throws, or nil.

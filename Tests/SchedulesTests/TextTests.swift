@@ -76,11 +76,17 @@ import Testing
   func filesOfPyTorchRoundTrip(_ file: String) throws {
     let text = try Fixtures.text("pytorch/\(file)_compute.csv")
     let plan = try ScheduleCSV.read(text, name: file)
-    // PyTorch writes idle slots as empty cells; they are dropped.
+    // PyTorch writes idle slots as empty cells; they are no part of the schedule.
     let packed = text.split(separator: "\r\n").map { line in
       line.split(separator: ",").joined(separator: ",") + "\r\n"
     }
     #expect(ScheduleCSV.text(of: plan.schedule) == packed.joined())
+    for form in ["compute", "comms", "comms_deferred"] {
+      let bytes = try Fixtures.bytes("pytorch/\(file)_\(form).csv")
+      let whole = try ScheduleCSV.readFile(bytes, name: file)
+      #expect(whole.text == String(decoding: bytes, as: UTF8.self))
+      #expect(whole.hasCommunication == (form != "compute"))
+    }
     let communicating = ScheduleCSV.text(of: plan)
     #expect(ScheduleCSV.text(of: try ScheduleCSV.read(communicating, name: "")) == communicating)
   }

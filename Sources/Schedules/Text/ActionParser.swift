@@ -8,8 +8,8 @@ struct ActionParser {
   enum Content: Hashable {
     case idle
     case action(Action)
-    /// FSDP's `UNSHARD`, `RESHARD` and `REDUCE_GRAD`: legal in a file, no part of a schedule.
-    case sharding
+    /// FSDP's `0UNSHARD`, `0RESHARD` or `0REDUCE_GRAD`: legal in a file, no part of a schedule.
+    case sharding(String)
   }
 
   /// Largest stage or micro-batch number. Far above any pipeline; low enough that sums of a few of
@@ -39,7 +39,7 @@ struct ActionParser {
     let kind = takeKind()
     if Self.sharding.contains(kind) {
       guard rest.isEmpty else { throw refused("`\(kind)` takes no micro-batch") }
-      return .sharding
+      return .sharding("\(stage)\(kind)")
     }
     guard let make = Self.maker(of: kind) else { throw unknown(kind, stage: stage) }
     guard let first = rest.first, Self.isDigit(first) else {

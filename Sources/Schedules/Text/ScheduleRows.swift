@@ -7,6 +7,15 @@ struct ScheduleRows {
   private(set) var actions: [[Action]] = []
   /// By line, the cell (from 1) of each action.
   private var cells: [[Int32]] = []
+  /// By line, the cells that are no action, in order.
+  private(set) var fillers: [[Filler]] = []
+
+  /// A cell that says nothing about the schedule: an idle slot, or FSDP's sharding.
+  struct Filler: Hashable {
+    /// The number of actions of the line that stand before it.
+    var index: Int
+    var text: String
+  }
 
   /// Splits and parses a whole file.
   init(parsing bytes: [UInt8]) throws(ScheduleError) {
@@ -32,6 +41,7 @@ struct ScheduleRows {
   {
     var list: [Action] = []
     var places: [Int32] = []
+    var others: [Filler] = []
     var cell = 0
     var rest = line
     var isLast = false
@@ -46,9 +56,12 @@ struct ScheduleRows {
       let content = rest[..<(comma ?? rest.endIndex)]
       rest = rest[(comma.map { $0 + 1 } ?? rest.endIndex)...]
       do {
-        if case .action(let action) = try ActionParser(Self.unquoted(content)).parse() {
+        switch try ActionParser(Self.unquoted(content)).parse() {
+        case .action(let action):
           list.append(action)
           places.append(Int32(cell))
+        case .idle: others.append(Filler(index: list.count, text: ""))
+        case .sharding(let text): others.append(Filler(index: list.count, text: text))
         }
       } catch {
         var located = error
@@ -63,6 +76,7 @@ struct ScheduleRows {
     }
     actions.append(list)
     cells.append(places)
+    fillers.append(others)
   }
 
   /// A cell in quotes, as a spreadsheet may write it, without them.
