@@ -64,7 +64,8 @@ extension RunConfiguration {
     case .named(let name):
       try check("schedule.name", names: "schedule", known: ScheduleCatalog.names)
       do {
-        return try ScheduleCatalog.make(name: name, ranks: layout.pipeline, microbatches: count)
+        return try ScheduleCatalog.make(
+          name: name, ranks: layout.pipeline, microbatches: count, chunks: scheduleChunks)
       } catch {
         throw self.error(
           at: "schedule.name",

@@ -3,6 +3,7 @@
 // cluster.yaml is called, means and may be stands in Schema.swift.
 
 package import ModelSpec
+import Schedules
 
 /// Where the model's dimensions come from.
 package enum ModelSource: Equatable, Sendable {
@@ -67,6 +68,8 @@ package struct RunConfiguration: Sendable {
   package var stageLayers: [Int]?
   package var exchange = TokenRoute.twoHop
   package var schedule = ScheduleSelection.named("dualpipe")
+  /// Chunks of the model on a rank under the interleaved schedules.
+  package var scheduleChunks = ScheduleCatalog.standardChunks
   package var precision = Precision.fp32
 
   /// Hyper-parameters, with the micro-batches of `schedule.microbatches` and the MTP convention

@@ -132,6 +132,9 @@ extension RunConfiguration {
       "schedule.microbatches", \.plan.microBatches, .integer(1...SizeLimit.batch),
       unit: "micro-batches", "Micro-batches of a step for each data rank."),
     SettingKey(
+      "schedule.chunks", \.scheduleChunks, .integer(2...SizeLimit.layers),
+      unit: "chunks", "Parts of the model on a rank under the interleaved schedules."),
+    SettingKey(
       "precision", \.precision, .choice(notYet: ["bf16", "fp8"]),
       "Number format of the matrix multiplications."),
   ]

@@ -15,7 +15,7 @@ extension RunConfiguration {
       + "\(layout.pipeline) × \(layout.data) needs \(layout.worldSize); "
       + "start \(layout.worldSize) (mpirun -n \(layout.worldSize)) or choose a layout for \(size):"
     var options = layouts(for: size, spec: spec).map(setOptions)
-    if options.isEmpty, scheduleName == "dualpipe" {
+    if options.isEmpty, scheduleName != "1f1b" {
       var other = self
       other.schedule = .named("1f1b")
       options = other.layouts(for: size, spec: spec).map {
@@ -37,16 +37,14 @@ extension RunConfiguration {
   }
 
   /// Layouts of `size` ranks that keep what this configuration fixes, nearest pipeline first;
-  /// for each pipeline the widest expert group that is not wider than the wanted one. DualPipe
-  /// wants an even pipeline and twice as many micro-batches (DualPipe's own rule).
+  /// for each pipeline the widest expert group that is not wider than the wanted one, as far as
+  /// the schedule can do it.
   package func layouts(for size: Int, spec: ModelSpec? = nil) -> [Layout] {
     guard size >= 1 else { return [] }
     var found: [Layout] = []
     for pipeline in 1...size where size.isMultiple(of: pipeline) {
-      if scheduleName == "dualpipe" {
-        guard pipeline.isMultiple(of: 2), plan.microBatches >= 2 * pipeline else { continue }
-      }
       if let spec, pipeline > spec.layers { continue }
+      guard canSchedule(pipeline: pipeline) else { continue }
       if let stageLayers, stageLayers.count != pipeline { continue }
       let data = size / pipeline
       let expert = (1...min(data, layout.expert)).last {
@@ -57,6 +55,14 @@ extension RunConfiguration {
           pipeline: pipeline, data: data, expert: expert ?? 1, gpusPerNode: layout.gpusPerNode))
     }
     return found.sorted { ratio($0.pipeline) < ratio($1.pipeline) }
+  }
+
+  /// Whether the schedule known by name can do a pipeline of so many ranks; a file is not read.
+  private func canSchedule(pipeline: Int) -> Bool {
+    guard scheduleName != nil else { return pipeline == layout.pipeline }
+    var other = self
+    other.layout.pipeline = pipeline
+    return (try? other.resolvedSchedule()) != nil
   }
 
   /// How far a pipeline is from the wanted one, in thousandths of a factor; at least 1000.

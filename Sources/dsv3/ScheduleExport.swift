@@ -15,6 +15,7 @@ let scheduleExportCommand = Command(
   options: ScheduleSource.options + [
     CommandOption("format", value: "csv|json", help: "the form (csv)"),
     CommandOption("comms", help: "with sends and receives"),
+    CommandOption("deferred", help: "receives just before their use, not as early as possible"),
   ],
   run: exportSchedule)
 
@@ -24,12 +25,18 @@ private func exportSchedule(_ options: ParsedOptions) throws {
   guard ["csv", "json"].contains(format) else {
     throw options.usageError("option '--format' wants csv or json, not '\(printable(format))'")
   }
-  let plan = try ScheduleSource.plan(operand, options)
-  if format == "csv", ScheduleSource.namesFile(operand) {
+  if format == "csv", !options.has("deferred"), ScheduleSource.namesFile(operand) {
     let file = try ScheduleSource.read(operand, .init())
     // A file is written as it was, with its idle slots and what it has for FSDP.
-    if file.hasCommunication == options.has("comms") { return print(file.text, terminator: "") }
+    if file.hasCommunication == options.has("comms") {
+      print(file.text, terminator: "")
+      return
+    }
   }
+  let read = try ScheduleSource.plan(operand, options)
+  let plan =
+    options.has("deferred")
+    ? try SchedulePlan(lowering: read.schedule, receives: .deferred) : read
   let text =
     switch (format, options.has("comms")) {
     case ("csv", true): ScheduleCSV.text(of: plan)
@@ -45,8 +52,9 @@ let scheduleCheckCommand = Command(
   usage: "FILE.csv [--pp P] [--microbatches M]",
   summary: "whether a schedule file is complete and runs to its end",
   help: """
-    Reads a schedule in pipeline CSV form and performs it dry. Prints what it is, or exits 65 with
-    the rule that it breaks and the actions around the first bad one.
+    Reads a schedule in pipeline CSV form and performs it dry. Prints what it is and whether it also
+    ends when a send waits for its receive (rendezvous), or exits 65 with the rule that it breaks
+    and the actions around the first bad one. 'dsv3-worker' buffers its sends.
     """,
   options: ScheduleSource.options,
   run: checkSchedule)
@@ -65,4 +73,14 @@ private func checkSchedule(_ options: ParsedOptions) throws {
   print(
     "\(path): valid: \(schedule.ranks) ranks, \(schedule.stages) stages, "
       + "\(schedule.microbatches) micro-batches, \(computed) actions, \(messages) messages")
+  print(rendezvousVerdict(plan))
+}
+
+private func rendezvousVerdict(_ plan: SchedulePlan) -> String {
+  do {
+    try plan.dryRun(Transport(sends: .rendezvous))
+    return "ends with buffered and with rendezvous sends"
+  } catch {
+    return "ends with buffered sends; with rendezvous sends it would stop:\n\(error.description)"
+  }
 }

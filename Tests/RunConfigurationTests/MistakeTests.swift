@@ -27,7 +27,7 @@ import Testing
     Mistake(
       "typo in a nested key", "schedule: {name: 1f1b, microbatchs: 4}\n",
       "cluster.yaml:1:24: schedule.microbatchs: unknown key; did you mean 'microbatches'? Keys "
-        + "of 'schedule' are: name, file, microbatches."),
+        + "of 'schedule' are: name, file, microbatches, chunks."),
     Mistake(
       "key that resembles nothing", "data:\n  zebra: 1\n",
       "cluster.yaml:2:3: data.zebra: unknown key. Keys of 'data' are: sources, tokenizer, "
