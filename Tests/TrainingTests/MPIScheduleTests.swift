@@ -29,6 +29,7 @@ extension MPILayoutTests {
         Layout(pipeline: 4, data: 1, expert: 1, gpusPerNode: 2),
         Layout(pipeline: 2, data: 2, expert: 2, gpusPerNode: 1),
         Layout(pipeline: 4, data: 2, expert: 2, gpusPerNode: 2),
+        Layout(pipeline: 8, data: 1, expert: 1, gpusPerNode: 2),
       ]
       let ranks = MPITestWorld.size >= 8 ? 8 : 4
       return layouts.filter { $0.worldSize == ranks }.flatMap { layout in
@@ -140,11 +141,12 @@ struct ScheduleUnderTest: Sendable {
   /// For a number of pipeline ranks.
   var make: @Sendable (Int) throws -> Schedule
 
-  /// Every name of the catalog with eight micro-batches, and on four ranks the files.
+  /// Every name of the catalog with eight micro-batches or two for each rank, and on four ranks
+  /// the files.
   static func all(ranks: Int) -> [ScheduleUnderTest] {
     let named = ScheduleCatalog.names.map { name in
       ScheduleUnderTest(name: name) {
-        try ScheduleCatalog.make(name: name, ranks: $0, microbatches: 8)
+        try ScheduleCatalog.make(name: name, ranks: $0, microbatches: max(8, 2 * $0))
       }
     }
     let files = [
