@@ -65,10 +65,7 @@ final class LanguageModelHead {
     rmsNormInputGradient(
       dNormed.matrix, x: pass.input.matrix, weight: norm.value.base, inverse: pass.inverse.base,
       into: dx.matrix, residual: dx.matrix)
-    weights.append(
-      .norm(
-        norm, outputGradient: TensorView(dNormed), input: TensorView(pass.input),
-        inverse: pass.inverse))
+    weights.norm(norm, dNormed.matrix, pass.input.matrix, pass.inverse)
     return dx
   }
 }

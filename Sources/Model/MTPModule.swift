@@ -91,15 +91,12 @@ final class MTPModule {
       rmsNormInputGradient(
         dJoined.matrix.columns(columns), x: x.matrix, weight: norm.value.base,
         inverse: inverse.base, into: gradient.matrix)
-      weights.append(
-        .norm(
-          norm, outputGradient: TensorView(dJoined, columns: columns), input: TensorView(x),
-          inverse: inverse))
+      weights.norm(norm, dJoined.matrix.columns(columns), x.matrix, inverse)
       return gradient
     }
     let dEmbedded = through(
       embeddingNorm, embeddingColumns, saved.embedded, saved.embeddedInverse)
-    weights.append(.embedding(embedding, gradient: dEmbedded, tokens: saved.tokens))
+    weights.embedding(embedding, dEmbedded, tokens: saved.tokens)
     return through(hiddenNorm, hiddenColumns, saved.hidden, saved.hiddenInverse)
   }
 }

@@ -194,10 +194,8 @@ final class MultiHeadLatentAttention {
         dLatent.matrix, x: saved.down.matrix.columns(queryColumns),
         weight: queryNorm.value.base, inverse: saved.queryInverse.base,
         into: dDown.matrix.columns(queryColumns))
-      weights.append(
-        .norm(
-          queryNorm, outputGradient: TensorView(dLatent),
-          input: TensorView(saved.down, columns: queryColumns), inverse: saved.queryInverse))
+      weights.norm(
+        queryNorm, dLatent.matrix, saved.down.matrix.columns(queryColumns), saved.queryInverse)
     }
     let dLatent = keyValueUp.inputGradient(dKeyValue.matrix)
     weights.linear(keyValueUp, TensorView(dKeyValue), TensorView(saved.latentNormed))
@@ -205,10 +203,8 @@ final class MultiHeadLatentAttention {
       dLatent.matrix, x: saved.down.matrix.columns(latentColumns),
       weight: latentNorm.value.base, inverse: saved.latentInverse.base,
       into: dDown.matrix.columns(latentColumns))
-    weights.append(
-      .norm(
-        latentNorm, outputGradient: TensorView(dLatent),
-        input: TensorView(saved.down, columns: latentColumns), inverse: saved.latentInverse))
+    weights.norm(
+      latentNorm, dLatent.matrix, saved.down.matrix.columns(latentColumns), saved.latentInverse)
 
     let dNormed = downProjection.inputGradient(dDown.matrix)
     weights.linear(downProjection, TensorView(dDown), TensorView(saved.normed))
@@ -216,10 +212,7 @@ final class MultiHeadLatentAttention {
     rmsNormInputGradient(
       dNormed.matrix, x: saved.input.matrix, weight: inputNorm.value.base,
       inverse: saved.inverse.base, into: dx.matrix, residual: dOutput.matrix)
-    weights.append(
-      .norm(
-        inputNorm, outputGradient: TensorView(dNormed), input: TensorView(saved.input),
-        inverse: saved.inverse))
+    weights.norm(inputNorm, dNormed.matrix, saved.input.matrix, saved.inverse)
     return dx
   }
 

@@ -215,7 +215,7 @@ package final class StageBackward {
     } else if unit == 0, let embedding = stage.embedding {
       let batch = pass.microBatch
       let ids = batch.ids(ahead: 0, positions: batch.length)
-      weights.append(.embedding(embedding, gradient: dx, tokens: ids))
+      weights.embedding(embedding, dx, tokens: ids)
     } else {
       current = dx
     }

@@ -167,7 +167,7 @@ package final class TransformerBlock {
       let (rows, gates) = experts.backward(received, saved)
       pass.rowGradient = rows
       pass.gateGradient = gates
-      weights.append(.experts(experts, saved))
+      weights.experts(experts, saved)
     }
   }
 
@@ -208,10 +208,7 @@ package final class TransformerBlock {
     rmsNormInputGradient(
       dNormed.matrix, x: residual.matrix, weight: mlpNorm.value.base,
       inverse: pass.inverse.base, into: dResidual.matrix, residual: dx.matrix)
-    weights.append(
-      .norm(
-        mlpNorm, outputGradient: TensorView(dNormed), input: TensorView(residual),
-        inverse: pass.inverse))
+    weights.norm(mlpNorm, dNormed.matrix, residual.matrix, pass.inverse)
     return attention.backward(
       dResidual, saved, sequences: pass.sequences, length: pass.length, weights: weights)
   }

@@ -1,6 +1,7 @@
-// The weight half of a split backward. The input half leaves here what each weight's gradient
+// The weight half of a split backward. The input half leaves here what each matrix's gradient
 // needs; performing the list adds the gradients. A full backward performs it at once, `I` and `W`
-// of a schedule perform it later: the same products in the same order, so the same bits.
+// of a schedule perform it later: the same products in the same order, so the same bits. Norms and
+// the embedding have no product worth waiting for: theirs are added at once, in either case.
 
 internal import Kernels
 
@@ -25,9 +26,6 @@ package final class WeightGradients {
   enum Work {
     /// dW += dYᵀ X
     case linear(Linear, outputGradient: TensorView, input: TensorView)
-    case norm(Parameter, outputGradient: TensorView, input: TensorView, inverse: Tensor)
-    /// Row t of the table += row i of the gradient, t = tokens[i].
-    case embedding(Parameter, gradient: Tensor, tokens: [Int32])
     case experts(RoutedExperts, ExpertActivations)
   }
 
@@ -37,10 +35,23 @@ package final class WeightGradients {
 
   package var isEmpty: Bool { pending.isEmpty }
 
-  func append(_ work: Work) { pending.append(work) }
-
   func linear(_ layer: Linear, _ outputGradient: TensorView, _ input: TensorView) {
     pending.append(.linear(layer, outputGradient: outputGradient, input: input))
+  }
+
+  func experts(_ experts: RoutedExperts, _ activations: ExpertActivations) {
+    pending.append(.experts(experts, activations))
+  }
+
+  /// Added at once.
+  func norm(_ weight: Parameter, _ outputGradient: Matrix, _ input: Matrix, _ inverse: Tensor) {
+    rmsNormWeightGradient(
+      outputGradient, x: input, inverse: inverse.base, into: weight.accumulation().base)
+  }
+
+  /// Row t of the table += row i of the gradient, t = tokens[i]. Added at once.
+  func embedding(_ table: Parameter, _ gradient: Tensor, tokens: [Int32]) {
+    scatterAddRows(gradient.matrix, tokens[...], into: table.accumulation())
   }
 
   /// Adds every pending gradient to its buffer and lets go of the tensors.
@@ -49,12 +60,6 @@ package final class WeightGradients {
       switch work {
       case .linear(let layer, let dy, let x):
         layer.addGradient(dy.matrix, x.matrix)
-      case .norm(let weight, let dy, let x, let inverse):
-        rmsNormWeightGradient(
-          dy.matrix, x: x.matrix, inverse: inverse.base,
-          into: weight.accumulation().base)
-      case .embedding(let table, let gradient, let tokens):
-        scatterAddRows(gradient.matrix, tokens[...], into: table.accumulation())
       case .experts(let experts, let activations):
         experts.weightGradients(activations)
       }

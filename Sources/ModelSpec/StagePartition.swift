@@ -2,7 +2,9 @@
 // nothing and stands with stage 0; final norm, head and MTP stand with the last stage and weigh
 // there.
 
-/// Runs of neighbouring layers, one for each stage; together all layers of the main model.
+/// Runs of neighbouring layers, one for each stage; together all layers of the main model. The
+/// first stage and the last have at least one layer; a stage between them may have none and hands
+/// on what it gets, so that a schedule may have more stages than the model has layers.
 package struct StagePartition: Equatable, Sendable {
   package let stages: [Range<Int>]
 
@@ -11,7 +13,7 @@ package struct StagePartition: Equatable, Sendable {
   /// one whose first differing stage has fewer layers.
   ///
   /// FLOPs are those of a causal forward pass at `sequenceLength`. Throws `ModelSpecError` when
-  /// there are fewer layers than stages.
+  /// there is no layer for the first or the last stage.
   package init(_ spec: ModelSpec, stages: Int, sequenceLength: Int) throws(ModelSpecError) {
     try StagePartition.check(spec, stages: stages)
     let costs = StagePartition.costs(spec, sequenceLength: sequenceLength)
@@ -20,7 +22,7 @@ package struct StagePartition: Equatable, Sendable {
   }
 
   /// The listed numbers of layers, stage by stage. Throws `ModelSpecError` when they do not make
-  /// `stages` stages of at least one layer each that add up to the model's layers.
+  /// `stages` stages that add up to the model's layers, or the first or the last has none.
   package init(
     _ spec: ModelSpec, stages: Int, layerCounts: [Int]
   ) throws(ModelSpecError) {
@@ -29,9 +31,12 @@ package struct StagePartition: Equatable, Sendable {
       throw StagePartition.error(
         "\(layerCounts) lists \(layerCounts.count) stages where the layout has \(stages)")
     }
-    guard layerCounts.allSatisfy({ (1...spec.layers).contains($0) }) else {
+    guard layerCounts.allSatisfy({ (0...spec.layers).contains($0) }) else {
       throw StagePartition.error(
-        "\(layerCounts) has a stage outside 1 to \(spec.layers) layers; each needs one")
+        "\(layerCounts) has a stage outside 0 to \(spec.layers) layers")
+    }
+    guard layerCounts.first != 0, layerCounts.last != 0 else {
+      throw StagePartition.error("\(layerCounts): the first and the last stage each need a layer")
     }
     let sum = layerCounts.reduce(0, +)
     guard sum == spec.layers else {
@@ -74,10 +79,9 @@ package struct StagePartition: Equatable, Sendable {
     guard stages >= 1 else {
       throw error("\(stages) stages; at least 1 is needed")
     }
-    guard stages <= spec.layers else {
+    guard spec.layers >= min(stages, 2) else {
       throw error(
-        "\(stages) stages for \(spec.layers) layers; each stage needs one, so at most "
-          + "\(spec.layers) fit")
+        "\(stages) stages for \(spec.layers) layers; the first and the last each need one")
     }
   }
 
@@ -132,7 +136,8 @@ private struct PartitionSearch {
     table.value[0][layers] = 0
     for left in 1...stages {
       for first in 0..<layers {
-        let ends = left == 1 ? layers...layers : (first + 1)...layers
+        let least = left == stages ? first + 1 : first
+        let ends = left == 1 ? layers...layers : least...layers
         for end in ends {
           guard let rest = table.value[left - 1][end] else { continue }
           let cost = sums[end] - sums[first] + (end == layers ? lastStage : 0)

@@ -83,7 +83,12 @@ extension RunConfiguration {
           bytes, name: path,
           expecting: .init(ranks: layout.pipeline, microbatches: count)
         ).schedule
-      } catch { throw self.error(at: "schedule.file", "\(path): \(error.description)") }
+      } catch {
+        let remedy =
+          error.rule == .shape
+          ? "; choose layout.pipeline and schedule.microbatches as in the file" : ""
+        throw self.error(at: "schedule.file", "\(path): \(error.description)\(remedy)")
+      }
     }
   }
 

@@ -63,11 +63,17 @@ extension RunConfiguration {
           + divisors(of: layout.data, and: spec.routedExperts))
     }
     let stageCount = stages ?? layout.pipeline
-    guard stageCount <= spec.layers else {
+    guard layout.pipeline <= spec.layers else {
       throw error(
         at: "layout.pipeline",
-        "\(stageCount) pipeline stages for a model of \(spec.layers) layers leave stages empty; "
-          + "there may be at most \(spec.layers)")
+        "\(layout.pipeline) pipeline ranks for a model of \(spec.layers) layers leave ranks "
+          + "without a layer; there may be at most \(spec.layers)")
+    }
+    guard spec.layers >= min(stageCount, 2) else {
+      throw error(
+        at: "layout.pipeline",
+        "the schedule has \(stageCount) stages; the first and the last need a layer each, but "
+          + "the model has \(spec.layers)")
     }
     guard let stageLayers else { return }
     guard stageLayers.count == stageCount else {
@@ -80,6 +86,9 @@ extension RunConfiguration {
       throw error(
         at: "layout.stages",
         "the listed stages have \(sum) layers together, but the model has \(spec.layers)")
+    }
+    guard stageLayers.first != 0, stageLayers.last != 0 else {
+      throw error(at: "layout.stages", "the first and the last stage need a layer each")
     }
   }
 

@@ -116,7 +116,7 @@ extension RunConfiguration {
     SettingKey(
       "layout.stages", \.stageLayers,
       .orWord(
-        "balanced", .list(of: .integer(1...SizeLimit.layers), "a list of layer counts")),
+        "balanced", .list(of: .integer(0...SizeLimit.layers), "a list of layer counts")),
       unit: "layers",
       "Layers of each pipeline stage, first stage first; balanced divides them by FLOPs."),
     SettingKey(

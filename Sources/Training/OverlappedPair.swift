@@ -9,9 +9,9 @@ package import Model
 package enum OverlappedPair {
   /// Runs both to their end. The backward is a full one: weight halves run in their places.
   package static func run(_ forward: StageForward, _ backward: StageBackward) throws {
-    try backward.startCombine()
-    forward.attention()
-    while true {
+    while !backward.isDone && !forward.isDone {
+      try backward.startCombine()
+      forward.attention()
       try forward.startDispatch()
       try backward.finishCombine()
       backward.mlpInput()
@@ -27,10 +27,6 @@ package enum OverlappedPair {
       backward.attentionInput()
       backward.weights.perform()
       try forward.finishCombine()
-
-      if backward.isDone || forward.isDone { break }
-      try backward.startCombine()
-      forward.attention()
     }
     // Stages of different length: the longer one goes on alone.
     if !forward.isDone { try forward.run() }

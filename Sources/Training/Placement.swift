@@ -45,7 +45,7 @@ package struct Placement: Sendable {
     let held = schedule.stages(onRank: layout.pipelineRank(of: rank))
     for stage in held {
       let dense = ModelParameters.denseShapes(spec, stage: stages[stage])
-      byHolders[holders(of: stage), default: []] += dense
+      if !dense.isEmpty { byHolders[holders(of: stage), default: []] += dense }
       let experts = ModelParameters.blockLayers(spec, stage: stages[stage]).flatMap {
         ModelParameters.expertShapes(spec, layer: $0, experts: self.experts(of: rank))
       }

@@ -12,7 +12,9 @@ final class ScheduleExecutor {
   private let channel: PipelineChannel
   private let clock: ActivityClock
   private let pipelineRank: Int
-  private let hidden: Int
+  /// Shape of every message: the tokens of a micro-batch × the hidden size.
+  private let rows: Int
+  private let columns: Int
 
   /// State of one pass over a plan.
   private var plan: SchedulePlan
@@ -20,21 +22,23 @@ final class ScheduleExecutor {
   private var batch: (Int) -> MicroBatch = { _ in preconditionFailure("no batch is set") }
   private var passes: [Cell: StagePass] = [:]
   private var pendingWeights: [Cell: WeightGradients] = [:]
-  /// Values made here, until they are sent or used by a neighbour stage on this rank.
+  /// Values made here, until they are sent or used by a neighbour stage on this rank. A stage
+  /// takes its input as it would take that of a block of its own, so nothing is copied.
   private var made: [Message: Tensor] = [:]
   private(set) var losses = LossSums()
-  /// Most (stage, micro-batch) activations alive at once in the last pass.
-  private(set) var peakActivations = 0
+  private var held = HeldActivations()
 
+  /// - Parameter tokens: positions of a micro-batch.
   init(
-    _ model: RankModel, plan: SchedulePlan, world: Communicator, clock: ActivityClock
+    _ model: RankModel, plan: SchedulePlan, tokens: Int, world: Communicator, clock: ActivityClock
   ) {
     self.model = model
     self.plan = plan
     self.clock = clock
     let layout = model.placement.layout
     pipelineRank = layout.pipelineRank(of: world.rank)
-    hidden = model.placement.spec.hiddenSize
+    rows = tokens
+    columns = model.placement.spec.hiddenSize
     channel = PipelineChannel(world: world, layout: layout, clock: clock)
   }
 
@@ -47,15 +51,19 @@ final class ScheduleExecutor {
     self.scales = scales
     self.batch = batch
     losses = LossSums()
-    peakActivations = 0
+    held = HeldActivations()
     for action in plan.actions[pipelineRank] {
       try clock.during(.compute) { try perform(action) }
     }
     try channel.finishSends()
-    passes.removeAll()
-    made.removeAll()
+    precondition(
+      passes.isEmpty && made.isEmpty && pendingWeights.isEmpty,
+      "the plan was checked: every value is used and every backward is whole")
     return losses
   }
+
+  /// Most activations alive at once in the last pass.
+  var peakActivations: ActivationPeaks { held.peaks }
 
   private func perform(_ action: Action) throws {
     switch action {
@@ -70,6 +78,7 @@ final class ScheduleExecutor {
       endBackward(cell, backward)
     case .backwardInput(let cell):
       let backward = try beginBackward(cell, WeightGradients())
+      held.postpone(backward.weights, of: backward.pass)
       try backward.run {}
       pendingWeights[cell] = backward.weights
       endBackward(cell, backward)
@@ -101,7 +110,7 @@ final class ScheduleExecutor {
       stage, batch(cell.microbatch), scales: scales,
       forwardOnly: plan.schedule.purpose == .evaluation)
     passes[cell] = pass
-    peakActivations = max(peakActivations, passes.count)
+    held.begin(pass)
     let input =
       cell.stage == 0 ? nil : try value(Message(payload: .activation, source: cell.previous))
     return StageForward(pass, input: input)
@@ -154,8 +163,6 @@ final class ScheduleExecutor {
 
   private func receive(_ action: Action) throws {
     guard let message = action.message else { return }
-    let shape = batch(message.source.microbatch)
-    try channel.receive(
-      message, in: plan.schedule, rows: shape.sequences * shape.length, columns: hidden)
+    try channel.receive(message, in: plan.schedule, rows: rows, columns: columns)
   }
 }

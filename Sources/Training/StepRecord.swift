@@ -22,6 +22,8 @@ package struct StepRecord: Equatable, Sendable {
   package var infinibandBytes = 0
   /// Tensor bytes of the fullest rank at its fullest moment.
   package var peakMemoryBytes = 0
+  /// Most (stage, micro-batch) activations of the fullest rank, held to the end of `B` or `I`.
+  package var peakActivations = 0
 
   package init() {}
 
@@ -36,6 +38,7 @@ package struct StepRecord: Equatable, Sendable {
       ("wall_seconds", "\(wallSeconds)"), ("tokens_per_second", "\(tokensPerSecond)"),
       ("max_expert_load_ratio", "\(maxExpertLoadRatio)"), ("nvlink_bytes", "\(nvlinkBytes)"),
       ("infiniband_bytes", "\(infinibandBytes)"), ("peak_memory_bytes", "\(peakMemoryBytes)"),
+      ("peak_activations", "\(peakActivations)"),
     ]
     return "{" + fields.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
   }

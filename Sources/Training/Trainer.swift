@@ -16,6 +16,8 @@ package final class Trainer {
   package let clock = ActivityClock()
   /// Steps done, also before a resume.
   package internal(set) var stepsDone = 0
+  /// Most (stage, micro-batch) activations this rank held at once in the last step.
+  package private(set) var peakActivations = ActivationPeaks()
   /// Experts' transport over MPI, where the experts are spread.
   private let transport: GroupTransport?
   private let executor: ScheduleExecutor
@@ -48,7 +50,9 @@ package final class Trainer {
     progress = setup.progress
     let first = try SchedulePlan(lowering: placement.schedule)
     try first.dryRun(Self.transportModel)
-    executor = ScheduleExecutor(model, plan: first, world: world, clock: clock)
+    executor = ScheduleExecutor(
+      model, plan: first, tokens: plan.microBatch * plan.sequenceLength, world: world,
+      clock: clock)
     plans[plan.microBatches] = first
   }
 
@@ -85,8 +89,11 @@ package final class Trainer {
     ])
     record.nvlinkBytes = bytes[0]
     record.infinibandBytes = bytes[1]
-    record.peakMemoryBytes = Int(
-      try world.allReduceMax([Double(TensorMemory.usage.peak)])[0])
+    let peaks = try world.allReduceMax([
+      Double(TensorMemory.usage.peak), Double(peakActivations.toInput),
+    ])
+    record.peakMemoryBytes = Int(peaks[0])
+    record.peakActivations = Int(peaks[1])
     record.wallSeconds = Double(ActivityClock.now() - start) / 1e9
     stepsDone += 1
     return record
@@ -107,6 +114,7 @@ package final class Trainer {
     let losses = try executor.run(try plan(microBatches: step.microBatches), scales: scales) {
       source.training($0)
     }
+    peakActivations = executor.peakActivations
     model.store.completeGradients()
     return losses
   }
@@ -145,9 +153,6 @@ package final class Trainer {
 
   /// Bytes of all exchanges of this rank so far.
   package var traffic: ExchangeTraffic { transport?.traffic ?? ExchangeTraffic() }
-
-  /// Most (stage, micro-batch) activations this rank held at once in the last pass.
-  package var peakActivations: Int { executor.peakActivations }
 
   /// How the executor's messages behave: sends never wait, receives are posted and waited for
   /// where the value is used.

@@ -14,6 +14,7 @@ func description(of trainer: Trainer) -> String {
   let stages = model.stageNumbers.map { stage in
     let layers = setup.stages[stage]
     let isLast = layers.upperBound == spec.layers && spec.mtpDepth > 0
+    if layers.isEmpty { return "stage \(stage) (no layers)" }
     return "stage \(stage) (layers \(layers.lowerBound)–\(layers.upperBound - 1)"
       + (isLast ? " and \(spec.mtpDepth) MTP)" : ")")
   }

@@ -129,6 +129,10 @@ private func openRunDirectory(
   return notes
 }
 
+private func name(ofLayers layers: Range<Int>) -> String {
+  layers.isEmpty ? "none" : "\(layers.lowerBound)–\(layers.upperBound - 1)"
+}
+
 private func greeting(
   _ configuration: RunConfiguration, _ setup: TrainerSetup, _ directory: RunDirectory, _ ranks: Int
 ) -> String {
@@ -142,7 +146,7 @@ private func greeting(
     schedule \(configuration.scheduleName ?? "from file"), \(plan.microBatches) micro-batches of \
     \(plan.microBatch) × \(plan.sequenceLength) tokens, global batch \(batch) sequences, \
     seed \(plan.seed)
-    stages \(setup.stages.map { "\($0.lowerBound)–\($0.upperBound - 1)" }.joined(separator: " "))
+    stages \(setup.stages.map(name(ofLayers:)).joined(separator: " "))
     text: \(setup.tokens.training.count) tokens to train on, \(setup.tokens.heldOut.count) held out
     run directory \(directory.path)
 

@@ -44,7 +44,7 @@ import Training
     ("model.path=nowhere", 66, "nowhere/config.json: no such file"),
     ("schedule.file=nothing.csv", 66, "nothing.csv: no such file"),
     ("layout.expert=3", 78, "does not divide layout.data"),
-    ("model.dimensions.layers=2", 78, "4 pipeline stages for a model of 2 layers"),
+    ("model.dimensions.layers=2", 78, "4 pipeline ranks for a model of 2 layers"),
     ("trainig.steps=1", 78, "did you mean 'training'?"),
     ("steps", 64, "expected KEY=VALUE"),
   ])

@@ -30,12 +30,22 @@ import Testing
         + "with layout.data = 8 it may be 1, 2, 4")
   }
 
-  @Test func everyStageHasALayer() throws {
+  @Test func everyRankOfThePipelineMayHaveALayer() throws {
     let long = try configuration("", set: ["layout.pipeline=16"])
     #expect(
       message { () throws(ConfigurationError) in try long.validate(spec: .example) }
-        == "--set layout.pipeline=16: 16 pipeline stages for a model of 8 layers leave stages "
-        + "empty; there may be at most 8")
+        == "--set layout.pipeline=16: 16 pipeline ranks for a model of 8 layers leave ranks "
+        + "without a layer; there may be at most 8")
+    // Two stages on each of 8 ranks: some have no layer, which is no mistake.
+    try configuration("", set: ["layout.pipeline=8"]).validate(spec: .example, stages: 16)
+  }
+
+  @Test func firstAndLastStageHaveALayer() throws {
+    let listed = try configuration("layout: {stages: [2, 0, 6, 0]}")
+    #expect(
+      message { () throws(ConfigurationError) in try listed.validate(spec: .example) }
+        == "cluster.yaml:1:18: layout.stages: the first and the last stage need a layer each")
+    try configuration("layout: {stages: [2, 0, 5, 1]}").validate(spec: .example)
   }
 
   @Test func listedStagesAreAsManyAsThePipelineHasAndHoldAllLayers() throws {

@@ -103,7 +103,7 @@ import Testing
       "cluster.yaml:1:19: training.steps: expected a whole number ≥ 1, got a list"),
     Mistake(
       "wrong value in a list", "layout:\n  stages: [2, two]",
-      "cluster.yaml:2:15: layout.stages[1]: expected a whole number ≥ 1, got 'two'"),
+      "cluster.yaml:2:15: layout.stages[1]: expected a whole number ≥ 0, got 'two'"),
     Mistake(
       "empty list", "data: {sources: []}",
       "cluster.yaml:1:17: data.sources: expected a list of files and directories, got a list "

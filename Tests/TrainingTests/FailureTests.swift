@@ -102,6 +102,43 @@ extension JobTests {
       expect(result, 78, ["schedule", path, "line 2, cell 2", "1Q0"], "CSV")
     }
 
+    /// Two ranks with two stages each, looped and then folded: no setting tells the two apart, and
+    /// the optimizer's state would be taken for that of other layers.
+    @Test func scheduleFileThatWasEditedIsRefusedWhenTheRunGoesOn() throws {
+      let run = SmallRun()
+      let looped = (0..<2).map { "\($0)F0,\($0 + 2)F0,\($0 + 2)B0,\($0)B0\n" }.joined()
+      let folded = "0F0,3F0,3B0,0B0\n1F0,2F0,2B0,1B0\n"
+      run.files.write("my.csv", looped)
+      let options = [
+        "--set", "schedule={file: \(run.files("my.csv")), microbatches: 1}",
+      ]
+      let first = try Worker.run(run.fresh + options)
+      try #require(first.code == 0, "\(first.errors)")
+      #expect(first.output.contains("Peak activations (micro-batches × stages)"))
+      #expect(first.output.contains("by pipeline rank: 2 2"))
+      run.files.write("my.csv", folded)
+      let result = try Worker.run(run.resume)
+      expect(
+        result, 78,
+        [
+          "schedule.file", "[[0], [1], [0], [1]] in the checkpoint",
+          "[[0], [1], [1], [0]] in this run", "give the schedule file as it was",
+        ], "folded")
+    }
+
+    @Test func scheduleFileForOtherRanksOrMicroBatchesIsNamedWithBoth() throws {
+      let run = SmallRun()
+      run.files.write("my.csv", "0F0,0B0\n1F0,1B0\n2F0,2B0\n")
+      let option = "schedule={file: \(run.files("my.csv")), microbatches: 1}"
+      expect(
+        try Worker.run(run.fresh + ["--set", option]), 78,
+        ["schedule", "my.csv", "3 lines", "2 ranks", "layout.pipeline"], "3 ranks")
+      run.files.write("my.csv", "0F0,0B0\n1F0,1B0\n")
+      expect(
+        try Worker.run(run.fresh + ["--set", option.replacing("batches: 1", with: "batches: 2")]),
+        78, ["schedule", "my.csv", "1 micro-batches", "2 are", "schedule.microbatches"], "1 of 2")
+    }
+
     @Test(.enabled(if: hasFullDevice, "needs the device /dev/full"))
     func fullDiskEndsTheJob() throws {
       let run = SmallRun()

@@ -4,6 +4,7 @@
 import Kernels
 import MPITestSupport
 import MessagePassing
+import Model
 import ModelSpec
 import Testing
 import Training
@@ -38,6 +39,40 @@ import Training
     let after = TensorMemory.usage
     #expect(after.blocksAllocated - before.blocksAllocated <= before.blocksAllocated / 200)
     #expect(after.live == before.live)
+  }
+
+  /// A split backward keeps the inputs and output gradients of the matrices for its weight half.
+  /// That is less than the forward left, although it takes the gradients in; after the weight half
+  /// nothing is held.
+  @Test func theInputHalfLetsGoOfWhatTheWeightHalfDoesNotNeed() throws {
+    let spec = SmallTraining.spec
+    let experts = (1..<3).flatMap {
+      ModelParameters.expertShapes(spec, layer: $0, experts: 0..<spec.routedExperts)
+    }
+    let shapes = ModelParameters.denseShapes(spec, stage: 1..<3) + experts
+    let store = ParameterStore(groups: [ParameterGroup(label: "stage", shapes: shapes)])
+    Initialiser.fill(store, seed: 4, deviation: 0.1)
+    let stage = Stage(
+      spec, layers: 1..<3, convention: .released, store: store,
+      rotary: RotaryEmbedding(spec, positions: 24),
+      transport: LocalTransport(experts: spec.routedExperts))
+    let batch = MicroBatch(sequences: 1, length: 24, tokens: Array(repeating: 3, count: 26))
+    let before = TensorMemory.usage.live
+    let weights = WeightGradients()
+    let forward: Int
+    do {
+      let pass = StagePass(stage, batch, scales: LossScales(main: 1, mtp: 0, balance: 0))
+      func hidden(_ value: Float) -> Tensor {
+        Tensor(24, spec.hiddenSize, Array(repeating: value, count: 24 * spec.hiddenSize))
+      }
+      try StageForward(pass, input: hidden(0.5)).run()
+      forward = TensorMemory.usage.live - before
+      try StageBackward(pass, gradient: hidden(0.1), weights: weights).run {}
+    }
+    let pending = TensorMemory.usage.live - before
+    #expect(pending > 0 && pending < forward, "\(pending) of \(forward) bytes")
+    weights.perform()
+    #expect(TensorMemory.usage.live == before)
   }
 
   private func trainer(

@@ -60,14 +60,23 @@ enum SmallTraining {
     var plan = plan
     plan.microBatches = globalBatch / layout.data
     change(&plan)
+    return try setup(
+      layout, spec: spec, plan: plan, route: route,
+      rule: try ScheduleCatalog.microbatchRule(name: name, ranks: layout.pipeline)
+    ) {
+      try ScheduleCatalog.make(name: name, ranks: layout.pipeline, microbatches: $0)
+    }
+  }
+
+  /// Any model under any schedule: as many stages as the schedule has.
+  static func setup(
+    _ layout: Layout, spec: ModelSpec, plan: TrainingPlan, route: ExchangeRoute = .twoHop,
+    rule: MicrobatchRule, schedule: @escaping (Int) throws -> Schedule
+  ) throws -> TrainerSetup {
     let stages = try StagePartition(
-      spec, stages: layout.pipeline, sequenceLength: plan.sequenceLength)
+      spec, stages: try schedule(plan.microBatches).stages, sequenceLength: plan.sequenceLength)
     return TrainerSetup(
       spec: spec, layout: layout, plan: plan, stages: stages.stages, route: route,
-      schedule: {
-        try ScheduleCatalog.make(name: name, ranks: layout.pipeline, microbatches: $0)
-      },
-      microbatchRule: try ScheduleCatalog.microbatchRule(name: name, ranks: layout.pipeline),
-      tokens: tokens)
+      schedule: schedule, microbatchRule: rule, tokens: tokens)
   }
 }

@@ -53,25 +53,32 @@ package struct CheckpointState: Equatable, Sendable {
     sequences = progress.sequences(before: stepsDone)
     text = Self.fingerprint(of: setup.tokens)
     settings = Dictionary(
-      uniqueKeysWithValues: Self.settings(setup, schedule: placement.schedule.name))
+      uniqueKeysWithValues: Self.settings(setup, schedule: placement.schedule))
   }
 
   // MARK: What has to agree
 
-  /// Keys in the order of cluster.yaml, with a run's values.
-  static func settings(_ setup: TrainerSetup, schedule: String) -> [(String, JSONValue)] {
+  /// No key of cluster.yaml: a file of a schedule may have been edited since.
+  private static let holdersKey = "the pipeline ranks of each stage (schedule.file)"
+
+  /// Keys in the order of cluster.yaml, with a run's values, and where the stages are.
+  static func settings(_ setup: TrainerSetup, schedule: Schedule) -> [(String, JSONValue)] {
     let (layout, plan) = (setup.layout, setup.plan)
-    let isNamed = ScheduleCatalog.names.contains(schedule)
+    let isNamed = ScheduleCatalog.names.contains(schedule.name)
+    let holders = (0..<schedule.stages).map { stage in
+      JSONValue.array(schedule.ranks(holding: stage).map { .integer($0) })
+    }
     return modelSettings(setup.spec) + [
       ("model.mtp.convention", .string(plan.mtpConvention.rawValue)),
       ("layout.pipeline", .integer(layout.pipeline)), ("layout.data", .integer(layout.data)),
       ("layout.expert", .integer(layout.expert)),
       ("layout.stages", .array(setup.stages.map { .integer($0.count) })),
-      (isNamed ? "schedule.name" : "schedule.file", .string(schedule)),
+      (isNamed ? "schedule.name" : "schedule.file", .string(schedule.name)),
       ("schedule.microbatches", .integer(plan.microBatches)),
       ("training.sequence", .integer(plan.sequenceLength)),
       ("training.micro_batch", .integer(plan.microBatch)),
       ("training.seed", Int(exactly: plan.seed).map { .integer($0) } ?? .string("\(plan.seed)")),
+      (holdersKey, .array(holders)),
     ]
   }
 
@@ -100,7 +107,7 @@ package struct CheckpointState: Equatable, Sendable {
   package func check(_ setup: TrainerSetup, at checkpoint: String) throws {
     let file = "\(checkpoint)/\(Self.file)"
     let schedule = try setup.schedule(setup.plan.microBatches)
-    var differences = Self.settings(setup, schedule: schedule.name).compactMap { key, value in
+    var differences = Self.settings(setup, schedule: schedule).compactMap { key, value in
       settings[key] == value
         ? nil
         : CheckpointMismatch.Difference(
@@ -110,17 +117,25 @@ package struct CheckpointState: Equatable, Sendable {
       differences = try Self.differences(from: setup.spec, in: "\(checkpoint)/config.json")
     }
     guard differences.isEmpty else {
-      let options = differences.filter { settings[$0.key] != nil }.map {
-        "--set '\($0.key)=\($0.checkpoint)'"
-      }
-      let ranks = worldSize == setup.layout.worldSize ? "" : " on \(worldSize) ranks"
       throw CheckpointMismatch(
-        file: file, differences: differences,
-        remedy: options.isEmpty
-          ? "give the model of the checkpoint, or start anew without --resume"
-          : "go on with \(options.joined(separator: " "))\(ranks), or start anew without --resume")
+        file: file, differences: differences, remedy: remedy(differences, setup))
     }
     try checkLength(setup, file: file)
+  }
+
+  private func remedy(
+    _ differences: [CheckpointMismatch.Difference], _ setup: TrainerSetup
+  ) -> String {
+    let options = differences.filter { settings[$0.key] != nil && $0.key != Self.holdersKey }.map {
+      "--set '\($0.key)=\($0.checkpoint)'"
+    }
+    let ranks = worldSize == setup.layout.worldSize ? "" : " on \(worldSize) ranks"
+    let way =
+      !options.isEmpty
+      ? "go on with \(options.joined(separator: " "))\(ranks)"
+      : differences[0].key == Self.holdersKey
+        ? "give the schedule file as it was" : "give the model of the checkpoint"
+    return way + ", or start anew without --resume"
   }
 
   /// Keys of config.json that are not settings, such as the rotary base, and differ.
@@ -179,7 +194,7 @@ package struct CheckpointState: Equatable, Sendable {
     switch value {
     case nil: "not there"
     case .string(let text)?: text
-    case .array(let values)?: "[" + values.map(\.description).joined(separator: ", ") + "]"
+    case .array(let values)?: "[" + values.map { shown($0) }.joined(separator: ", ") + "]"
     case let value?: value.description
     }
   }

@@ -12,10 +12,11 @@ package struct ClosingReport {
   /// - Parameters:
   ///   - seconds: of the loop, by the wall's clock.
   ///   - activities: this rank's seconds of each activity in the loop.
+  ///   - peaks: by pipeline rank, the most activations held.
   ///   - heldOut: the loss before and after training.
   package init(
     _ world: Communicator, seconds: Double, activities: [Double], steps: Int, tokens: Int,
-    heldOut: (Double?, Double?)
+    peaks: [ActivationPeaks], heldOut: (Double?, Double?)
   ) throws {
     var rows: [(String, Spread)] = []
     for (activity, seconds) in zip(Activity.allCases, activities) {
@@ -47,11 +48,25 @@ package struct ClosingReport {
       "Peak resident memory of a rank: min \(TextFormat.bytes(Int(memory.minimum))), "
         + "avg \(TextFormat.bytes(Int(memory.mean))), max \(TextFormat.bytes(Int(memory.maximum)))",
     ]
+    if peaks.contains(where: { $0.toInput > 0 }) { lines += Self.lines(peaks) }
     if let after = heldOut.1 {
       let before = heldOut.0.map { " (before training \(TextFormat.fixed($0, 4)))" } ?? ""
       lines.append("Held-out loss: \(TextFormat.fixed(after, 4)) nats per token" + before)
     }
     self.lines = lines
+  }
+
+  /// Chunk activations by pipeline rank, and those of split backwards where they make more.
+  private static func lines(_ peaks: [ActivationPeaks]) -> [String] {
+    func list(_ values: [Int]) -> String { values.map(String.init).joined(separator: " ") }
+    let (toInput, toWeight) = (peaks.map(\.toInput), peaks.map(\.toWeight))
+    var lines = [
+      "Peak activations (micro-batches × stages) by pipeline rank: " + list(toInput)
+    ]
+    if toWeight != toInput {
+      lines.append("  counted until the weight gradients are done: " + list(toWeight))
+    }
+    return lines
   }
 
   package var text: String { lines.joined(separator: "\n") + "\n" }

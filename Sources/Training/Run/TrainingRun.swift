@@ -52,10 +52,12 @@ package struct TrainingRun {
     let start = ActivityClock.now()
     let end = min(options.stopAfter ?? .max, trainer.progress.count)
     var tokens = 0
+    var peaks = ActivationPeaks()
     trainer.clock.reset()
     while trainer.stepsDone < end {
       let record = try trainer.step()
       tokens += record.tokens
+      peaks = peaks.union(trainer.peakActivations)
       try metrics?.write(record.json + "\n")
       if !options.quiet { say(Self.line(record, of: trainer.progress.count) + "\n") }
       if isCheckpointDue(last: end) { try writeCheckpoint() }
@@ -68,6 +70,7 @@ package struct TrainingRun {
     try logTimes(activities, seconds: seconds, steps: firstStep..<trainer.stepsDone)
     let report = try ClosingReport(
       trainer.world, seconds: seconds, activities: activities, steps: steps, tokens: tokens,
+      peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world),
       heldOut: (before, try trainer.heldOutLoss()))
     say(report.text)
   }
