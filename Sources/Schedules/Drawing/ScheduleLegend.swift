@@ -63,7 +63,9 @@ struct ScheduleLegend {
     var text = "<g class=\"legend\">\n"
     var (left, top) = (x, y)
     for item in items {
-      if left > x, item.isFirst || left + item.width > x + width { (left, top) = (x, top + Self.lineHeight) }
+      if left > x, item.isFirst || left + item.width > x + width {
+        (left, top) = (x, top + Self.lineHeight)
+      }
       text += drawing(item, x: left, y: top)
       left += item.width
     }
@@ -93,9 +95,14 @@ extension SchedulePanel {
   /// What each shade means: the micro-batches of a direction, or the stages of a chunk.
   var shadeNames: [(shade: Int, text: String)] {
     guard chunks > 1 else { return [] }
-    let numbers = Dictionary(grouping: 0..<chunks) { SchedulePalette.shade(ofChunk: $0, of: chunks) }
+    let numbers = Dictionary(grouping: 0..<chunks) {
+      SchedulePalette.shade(ofChunk: $0, of: chunks)
+    }
     return numbers.sorted { $0.key < $1.key }.map { shade, list in
-      (shade, list.count == 1 ? name(ofChunk: list[0]) : "chunks \(list[0])–\(list[list.count - 1])")
+      (
+        shade,
+        list.count == 1 ? name(ofChunk: list[0]) : "chunks \(list[0])–\(list[list.count - 1])"
+      )
     }
   }
 
@@ -109,7 +116,8 @@ extension SchedulePanel {
     let pipes = Set(held.map(\.pipe))
     guard pipes.count == 1, let number = pipes.first else { return "chunk \(chunk)" }
     let pipe = local.pipes[number]
-    let way = "micro-batches \(Self.list(pipe.microbatches)): "
+    let way =
+      "micro-batches \(Self.list(pipe.microbatches)): "
       + "device \(pipe.ranks.first ?? 0) to \(pipe.ranks.last ?? 0)"
     // A direction of one chunk a rank has nothing more to tell.
     return stages.count == schedule.stages ? way : way + ", \(range)"

@@ -98,7 +98,8 @@ package struct ScheduleSVG {
     let outline = SchedulePage.outline(panel.scale * panel.shortest)
     return SVG.document(
       width: width, height: axisTop + 40 + legendDrawing.height + Self.margin - 4, title: title,
-      description: "\(summary). Devices down, time to the right, each action as wide as it is long.",
+      description:
+        "\(summary). Devices down, time to the right, each action as wide as it is long.",
       styles: SchedulePalette.styles(
         kinds: legend.kinds, shades: legend.shades, outline: outline.line, frame: outline.frame),
       body: body)
