@@ -11,10 +11,10 @@ let scheduleCompareCommand = Command(
   summary: "all schedules side by side on equal devices and an equal model",
   help: """
     Times every schedule known by name. The times are those of one rank's share of the model, 1/P of
-    it; a schedule that cuts a share into two chunks does each in half the time. Activations count in
-    shares too. Schedules that hold every stage twice are marked under "parameters". Bubble is that
-    of the worst rank: makespan − busy, and "in span" between the rank's own first start and last
-    end.
+    it; a schedule that cuts a share into two chunks does each in half the time. Activations count
+    in shares too. Schedules that hold every stage twice are marked under "parameters". Bubble is
+    that of the worst rank: makespan − busy, and "in span" between the rank's own first start and
+    last end.
     """,
   options: ScheduleSource.options + ScheduleTimes.options + [
     CommandOption("json", help: "as JSON"),
@@ -39,8 +39,8 @@ private func compareSchedules(_ options: ParsedOptions) throws {
     try comparison(ranks, microbatches, options), try times(options))
   if let picture {
     try requirePicture(of: table.comparison.results.map(\.schedule), options)
-    let svg = ComparisonSVG(
-      table.comparison, caption: "times of one device's share of the model: \(table.times.description)", time: table.text)
+    let caption = "times of one device's share of the model: \(table.times.description)"
+    let svg = ComparisonSVG(table.comparison, caption: caption, time: table.text)
     try writePicture(svg.text, to: picture)
     guard picture != "-" else { return }
   }

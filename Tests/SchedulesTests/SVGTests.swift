@@ -57,7 +57,7 @@ import Testing
 
   /// DualPipe of the report's figure 5. Makespan 66 at unit times; 20 micro-batches × 8 stages =
   /// 160 forwards and as many backwards, 2H − 1 − j of a rank split (H = 4, j = min(r, 7 − r): 7,
-  /// 6, 5, 4, twice, so 44), 116 whole; the pairs of a rank 2(10 − 8 + j + 1) + (3 − j) = 9 + j, one
+  /// 6, 5, 4, twice, so 44), 116 whole; pairs of a rank 2(10 − 8 + j + 1) + (3 − j) = 9 + j, one
   /// less for j = 3: 9, 10, 11, 11, twice, so 82.
   @Test func dualPipeLooksLikeTheReportsFigure() throws {
     let picture = try picture(try .dualpipe(ranks: 8, microbatches: 20))
