@@ -112,7 +112,18 @@ import Testing
     (["show", "1f1b", "--microbatches", "4"], 64, "--pp is missing"),
     (["show", "1f1b", "--pp", "4"], 64, "--microbatches is missing"),
     (["show", "1f1b", "--pp", "four"], 64, "a whole number"),
-    (["show", "1f1b", "--pp", "2", "--microbatches", "2", "--svg", "x"], 64, "not available yet"),
+    (
+      ["show", "1f1b", "--pp", "2", "--microbatches", "2", "--svg", "/nowhere/x.svg"], 74,
+      "/nowhere/x.svg: cannot be written: No such file"
+    ),
+    (
+      ["show", "gpipe", "--pp", "2", "--microbatches", "2", "--svg", "/dev/full"], 74,
+      "/dev/full: cannot be written: No space"
+    ),
+    (
+      ["show", "1f1b", "--pp", "64", "--microbatches", "4096", "--svg", "x"], 64,
+      "524288 actions are too many for a picture"
+    ),
     (["show", "1f1b", "--pp", "2", "--microbatches", "2", "--color=red"], 64, "'red'"),
     (["analyze", "dualpipe", "--pp", "3", "--microbatches", "6"], 64, "an even number of ranks"),
     (

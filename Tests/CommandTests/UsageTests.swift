@@ -5,7 +5,7 @@ import Testing
 @Suite struct UsageTests {
   static let commands = [
     "evaluate", "config", "presets", "schedule", "schedule list", "schedule show",
-    "schedule export", "schedule check", "schedule analyze",
+    "schedule export", "schedule check", "schedule analyze", "schedule compare",
   ]
 
   @Test func helpListsTheCommands() throws {

@@ -1,0 +1,73 @@
+// What the pages around the rows share: the time axis, how heavy lines are, and the bubble in
+// words.
+
+/// Ticks in round numbers of time, with a grid line each.
+struct ScheduleAxis {
+  let makespan: Int
+  let scale: Double
+  let time: (Int) -> String
+
+  /// Least pixels from tick to tick.
+  private static let spacing = 56.0
+
+  /// 1, 2 or 5 times a power of ten.
+  private var step: Int {
+    var power = 1
+    while true {
+      for factor in [1, 2, 5] where Double(factor * power) * scale >= Self.spacing {
+        return factor * power
+      }
+      guard power <= makespan else { return max(makespan, 1) }
+      power *= 10
+    }
+  }
+
+  /// Grid lines from `top` to `bottom` and the times below.
+  func drawing(x: Double, top: Double, bottom: Double) -> String {
+    var lines = ""
+    var labels = ""
+    for tick in stride(from: 0, through: makespan, by: step) {
+      let place = x + Double(tick) * scale
+      lines += "M\(SVG.number(place)) \(SVG.number(top - 4))V\(SVG.number(bottom + 4))"
+      labels += SVG.text("", x: place, y: bottom + 17, time(tick))
+    }
+    return "<path class=\"grid\" d=\"\(lines)\"/>\n<g class=\"mid\">\(labels)</g>\n"
+      + SVG.text("quiet", x: x, y: bottom + 32, "time →") + "\n"
+  }
+}
+
+enum SchedulePage {
+  /// Pixels of the line between neighbours and of a pair's frame, where a short action has
+  /// `pixels`: thin things would be all line.
+  static func outline(_ pixels: Double) -> (line: Double, frame: Double) {
+    (min(0.8, pixels / 10), min(1.4, max(pixels / 8, 0.2)))
+  }
+}
+
+extension SchedulePanel {
+  /// Length of a short part; one in ten is shorter.
+  var shortest: Double {
+    var lengths: [Double] = []
+    eachPart { lengths.append($0.end - $0.start) }
+    lengths.sort()
+    return lengths.isEmpty ? 1 : lengths[lengths.count / 10]
+  }
+}
+
+extension ScheduleAnalysis {
+  /// Share of all ranks' time that is idle, 0...1.
+  package var bubbleShare: Double {
+    let all = Double(makespan) * Double(busy.count)
+    return all > 0 ? bubble.reduce(0) { $0 + Double($1) } / all : 0
+  }
+
+  /// "bubble 6 on every device (9.1 %)"
+  func bubbleText(_ time: (Int) -> String) -> String {
+    let (least, most) = (bubble.min() ?? 0, bubble.max() ?? 0)
+    let permille = Int((bubbleShare * 1000).rounded())
+    let share = "\(permille / 10).\(permille % 10) % of all time"
+    return least == most
+      ? "bubble \(time(most)) on every device (\(share))"
+      : "bubble \(time(least)) to \(time(most)) by device (\(share))"
+  }
+}
