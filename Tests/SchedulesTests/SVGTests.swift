@@ -149,6 +149,23 @@ import Testing
     #expect(text == ScheduleSVG(schedule, analysis).text)
   }
 
+  /// However long the times are to write, their labels on the axis stand apart.
+  @Test(arguments: [1, 1000, 1_000_000_007])
+  func timesOnTheAxisDoNotTouch(_ unit: Int) throws {
+    let schedule = try Schedule.gpipe(ranks: 4, microbatches: 30)
+    let times = ChunkTimes(
+      forward: .uniform(unit), input: .uniform(unit), weight: .uniform(unit))
+    let picture = try picture(schedule, times)
+    let ticks = picture.all("text").filter { Int($0.text) != nil && $0.attributes["class"] == nil }
+    let bottom = ticks.map { $0.number("y") }.max() ?? 0
+    let labels = ticks.filter { $0.number("y") == bottom }
+    #expect(labels.count >= 4 && labels.first?.text == "0")
+    for (label, next) in zip(labels, labels.dropFirst()) {
+      let digits = Double(label.text.count + next.text.count) / 2
+      #expect(next.number("x") - label.number("x") > digits * 0.56 * 12)
+    }
+  }
+
   @Test func namesCannotBreakTheFile() throws {
     let schedule = try Schedule(
       name: "dir/<a&\"b\"\u{1}>", stages: 1, microbatches: 1,
@@ -158,7 +175,7 @@ import Testing
     let picture = try picture(schedule, caption: "a < b")
     #expect(picture.children[0].name == "title")
     #expect(
-      picture.children[0].text == "<a&\"b\"\u{FFFD}>: 1 devices, 1 stages, 1 micro-batches")
+      picture.children[0].text == "<a&\"b\"\u{FFFD}>: 1 device, 1 stage, 1 micro-batch")
   }
 
   /// Actions that take no time have no width: they are left out and nothing divides by them.

@@ -25,7 +25,9 @@ package struct ComparisonSVG {
   ) {
     let longest = comparison.results.map(\.analysis.makespan).max() ?? 0
     makespan = longest
-    title = "\(comparison.ranks) devices, \(comparison.microbatches) micro-batches"
+    title =
+      SchedulePage.counted(comparison.ranks, "device") + ", "
+      + SchedulePage.counted(comparison.microbatches, "micro-batch")
     self.caption = caption
     self.time = time
     let pitch = min(13, max(2, Self.mostHeight / Double(comparison.ranks)))
@@ -33,7 +35,7 @@ package struct ComparisonSVG {
       var panel = SchedulePanel(result.schedule, result.analysis)
       panel.scale = Self.plotWidth / Double(max(longest, 1))
       (panel.pitch, panel.rowHeight) = (pitch, pitch >= 4 ? pitch - 1 : pitch)
-      if pitch >= 11, panel.shortest * panel.scale >= 12 { panel.fontSize = 8 }
+      if pitch >= 11, panel.shortest * panel.scale >= 11 { panel.fontSize = 8 }
       return (result.name, panel)
     }
   }
@@ -51,7 +53,7 @@ package struct ComparisonSVG {
       tracks += panel.tracks(x: left, y: place)
       rows +=
         "<text x=\"\(SVG.number(left))\" y=\"\(SVG.number(place - 6))\">"
-        + "<tspan font-weight=\"bold\">\(SVG.escaped(name))</tspan> "
+        + "<tspan font-weight=\"bold\">\(SVG.escaped(name))</tspan>: "
         + SVG.escaped(summary(panel)) + "</text>\n" + panel.rows(x: left, y: place)
       top = place + panel.height + 4
     }
@@ -59,7 +61,7 @@ package struct ComparisonSVG {
       makespan: makespan, scale: panels.first?.panel.scale ?? 1, time: time)
     body += tracks + axis.drawing(x: left, top: 62, bottom: top) + rows
     let legend = ScheduleLegend(of: panels.map(\.panel), shadeNames: [], notes: notes)
-    let width = Self.plotWidth + 2 * Self.margin + 16
+    let width = Self.plotWidth + 2 * Self.margin + max(16, axis.labelWidth / 2)
     let drawn = legend.drawing(x: left, y: top + 40, width: width - 2 * Self.margin)
     let outline = SchedulePage.outline(shortest)
     return SVG.document(

@@ -7,14 +7,17 @@ struct ScheduleAxis {
   let scale: Double
   let time: (Int) -> String
 
+  /// Pixels of the widest label, about.
+  var labelWidth: Double { SVG.width(of: time(makespan), size: 12) }
+
   /// Least pixels from tick to tick.
-  private static let spacing = 56.0
+  private var spacing: Double { max(56, labelWidth + 20) }
 
   /// 1, 2 or 5 times a power of ten.
   private var step: Int {
     var power = 1
     while true {
-      for factor in [1, 2, 5] where Double(factor * power) * scale >= Self.spacing {
+      for factor in [1, 2, 5] where Double(factor * power) * scale >= spacing {
         return factor * power
       }
       guard power <= makespan else { return max(makespan, 1) }
@@ -37,6 +40,11 @@ struct ScheduleAxis {
 }
 
 enum SchedulePage {
+  /// "8 devices", "1 device".
+  static func counted(_ count: Int, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : noun.hasSuffix("ch") ? "es" : "s")"
+  }
+
   /// Pixels of the line between neighbours and of a pair's frame, where a short action has
   /// `pixels`: thin things would be all line.
   static func outline(_ pixels: Double) -> (line: Double, frame: Double) {

@@ -109,8 +109,12 @@ package struct ScheduleSVG {
     let schedule = panel.schedule
     // Of a file's path, its name.
     let name = schedule.name.split(separator: "/").last.map(String.init) ?? schedule.name
-    return "\(SVG.shortened(name, to: 60)): \(schedule.ranks) devices, "
-      + "\(schedule.stages) stages, \(schedule.microbatches) micro-batches"
+    let counts = [
+      SchedulePage.counted(schedule.ranks, "device"),
+      SchedulePage.counted(schedule.stages, "stage"),
+      SchedulePage.counted(schedule.microbatches, "micro-batch"),
+    ]
+    return "\(SVG.shortened(name, to: 60)): \(counts.joined(separator: ", "))"
   }
 
   private var summary: String {
