@@ -84,7 +84,7 @@ let package = Package(
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
         "Schedules",
       ]),
-    tests("CommandTests", ["Model", "ModelSpec", "RunConfiguration", "Training"]),
+    tests("CommandTests", ["Model", "ModelSpec", "RunConfiguration", "Schedules", "Training"]),
     tests("ProjectTests", []),
   ],
   swiftLanguageModes: [.v6]

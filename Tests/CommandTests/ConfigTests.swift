@@ -31,7 +31,8 @@ import Training
       Issue.record("no object: \(output.standard)")
       return
     }
-    #expect(schedule == ["name": .string("dualpipe"), "microbatches": .integer(8), "chunks": .integer(2)])
+    #expect(
+      schedule == ["name": .string("dualpipe"), "microbatches": .integer(8), "chunks": .integer(2)])
   }
 
   @Test(arguments: [

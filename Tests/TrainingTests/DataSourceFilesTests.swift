@@ -51,10 +51,11 @@ struct DataSourceFilesTests {
       files.documents.map(\.bytes) == ["decomposed", "composed"].map { Array($0.utf8) })
   }
 
-  @Test func hiddenFilesAndBuildDirectoriesArePassedOver() throws {
+  @Test func hiddenFilesPicturesAndBuildDirectoriesArePassedOver() throws {
     let directory = TestDirectory()
-    for name in ["t/.git/x", "t/.x", "t/build/x", "t/node_modules/x", "t/k/__pycache__/x", "t/k/x"]
-    {
+    for name in ["t/.git/x", "t/.x", "t/build/x", "t/node_modules/x", "t/k/__pycache__/x", "t/k/x",
+      "t/k/x.svg",
+    ] {
       directory.write(name, "text")
     }
     let files = try SourceFiles(sources: ["t"], relativeTo: directory.path)

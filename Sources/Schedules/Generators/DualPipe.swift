@@ -1,6 +1,6 @@
 // DualPipe (DeepSeek-V3 report, arXiv 2412.19437, section 3.2.1 and figure 5), in the order of
-// deepseek-ai/DualPipe@3da1bbe, dualpipe/dualpipe.py `step()`: two pipes against each other over the
-// same ranks. DualPipePhases has the phases of a rank.
+// deepseek-ai/DualPipe@3da1bbe, dualpipe/dualpipe.py `step()`: two pipes against each other over
+// the same ranks. DualPipePhases has the phases of a rank.
 
 extension Schedule {
   /// DualPipe. Rank r holds stages r and P − 1 − r. Micro-batches 0..<m/2 enter at rank 0,

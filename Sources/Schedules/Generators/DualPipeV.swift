@@ -1,6 +1,6 @@
-// DualPipeV (deepseek-ai/DualPipe@3da1bbe, dualpipe/dualpipev.py; sail-sg's "cut-in-half"): DualPipe
-// folded in the middle. Micro-batches go down through the ranks and up again, so that each stage
-// is on one rank only and the parameters are held once.
+// DualPipeV (deepseek-ai/DualPipe@3da1bbe, dualpipe/dualpipev.py; sail-sg's "cut-in-half"):
+// DualPipe folded in the middle. Micro-batches go down through the ranks and up again, so that each
+// stage is on one rank only and the parameters are held once.
 
 extension Schedule {
   /// DualPipeV. Rank r holds stages r and 2P − 1 − r of 2P. Holds at most 2P + 1 half-rank

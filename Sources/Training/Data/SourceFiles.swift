@@ -25,9 +25,12 @@ package struct SourceFiles: Sendable {
     "build", "DerivedData", "node_modules", "__pycache__", "runs",
   ]
 
+  /// Ends of names that say: text, but drawn by a program.
+  package static let pictureSuffixes = [".svg"]
+
   /// Reads every source. A relative one starts at `root`. Files reached twice are read once.
-  /// Hidden entries and `buildDirectories` below a source are passed over (a source itself may be
-  /// either), symbolic links are followed.
+  /// Hidden entries, `buildDirectories` and pictures below a source are passed over (a source
+  /// itself may be any of them), symbolic links are followed.
   /// - Throws: `.noSources`, `.unreadable` for whatever can't be opened, `.notText` for a source
   ///   that is itself a binary file.
   package init(sources: [String], relativeTo root: String = ".") throws(DataError) {
@@ -69,7 +72,7 @@ package struct SourceFiles: Sendable {
       case .directory:
         if !Self.buildDirectories.contains(name) { try walk(path, relative: below, into: &files) }
       case .file:
-        files.append((below, path))
+        if !Self.pictureSuffixes.contains(where: name.hasSuffix) { files.append((below, path)) }
       case .failed(let code, let isLink) where !isLink:
         throw .unreadable(path: path, reason: message(of: code))
       case .other, .failed:
