@@ -76,4 +76,37 @@ static inline void dsv3_square_roots(float *eight) {
   typedef float vector __attribute__((vector_size(32), aligned(4)));
   *(vector *)eight = __builtin_elementwise_sqrt(*(vector *)eight);
 }
+
+/* Eight rows of eight floats, `stride` apart, transposed (Swift shuffles lane by lane). */
+static inline void dsv3_transpose_eight(
+  const float *source, long stride, float *target, long target_stride
+) {
+  typedef float vector __attribute__((vector_size(32), aligned(4)));
+#define ROW(i) (*(const vector *)(source + (i) * stride))
+#define LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define FIRST(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define SECOND(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+  vector row[8] = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7)};
+  vector part[8];
+  for (int half = 0; half < 8; half += 4) {
+    vector ab_low = LOW(row[half], row[half + 1]), ab_high = HIGH(row[half], row[half + 1]);
+    vector cd_low = LOW(row[half + 2], row[half + 3]), cd_high = HIGH(row[half + 2], row[half + 3]);
+    part[half] = FIRST(ab_low, cd_low);
+    part[half + 1] = SECOND(ab_low, cd_low);
+    part[half + 2] = FIRST(ab_high, cd_high);
+    part[half + 3] = SECOND(ab_high, cd_high);
+  }
+  for (int i = 0; i < 4; i++) {
+    *(vector *)(target + i * target_stride) =
+      __builtin_shufflevector(part[i], part[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *(vector *)(target + (i + 4) * target_stride) =
+      __builtin_shufflevector(part[i], part[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#undef ROW
+#undef LOW
+#undef HIGH
+#undef FIRST
+#undef SECOND
+}
 #endif

@@ -8,6 +8,11 @@ package enum BLAS {
 
   /// The kernel set OpenBLAS chose for this CPU, e.g. "SkylakeX".
   package static var coreName: String { String(cString: openblas_get_corename()) }
+
+  /// C [m, n] = A [m, k] · Bᵀ in one call of the library, what a benchmark calls its SGEMM.
+  package static func multiplyTransposed(_ a: Matrix, _ b: Matrix, into c: Matrix) {
+    blasMultiply(a, false, b, true, into: c, alpha: 1, beta: 0)
+  }
 }
 
 /// C = alpha · op(A) · op(B) + beta · C. Shapes after `op`: [m, k] · [k, n] into [m, n].
@@ -31,6 +36,24 @@ private func multiply(
     }
     return
   }
+  if ProductTiles.apply(c.rows, c.columns, k, transposeB: transposeB) {
+    if transposeA {
+      transposedMultiplyByTiles(a, b, into: c, alpha: alpha, beta: beta)
+    } else {
+      multiplyByStrips(a, b, transposeB: transposeB, into: c, alpha: alpha, beta: beta)
+    }
+    return
+  }
+  blasMultiply(a, transposeA, b, transposeB, into: c, alpha: alpha, beta: beta)
+}
+
+/// One call of OpenBLAS.
+@inline(__always)
+func blasMultiply(
+  _ a: Matrix, _ transposeA: Bool, _ b: Matrix, _ transposeB: Bool, into c: Matrix,
+  alpha: Float, beta: Float
+) {
+  let k = transposeA ? a.rows : a.columns
   cblas_sgemm(
     CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
     blasint(c.rows), blasint(c.columns), blasint(k), alpha, a.base, blasint(a.stride),

@@ -1,6 +1,7 @@
 // softmax(Q Kᵀ · scale) V over causal sequences, one head of one sequence at a time in blocks of
-// query rows: columns after the block are never computed. The backward computes the
-// probabilities again from the kept log-sum-exp instead of storing them (arXiv 2205.14135).
+// query rows: columns after the block are never computed. The backward computes the probabilities
+// again from the kept log-sum-exp instead of storing them (arXiv 2205.14135). Keys and values are
+// transposed once a head: small products of operands that lie row by row go fastest.
 
 internal import Kernels
 
@@ -14,7 +15,7 @@ struct AttentionShape {
   var scale: Float
 
   /// Query rows of a block: small enough to skip most of the future, large enough for the GEMM.
-  static let blockRows = 128
+  static let blockRows = 32
 
   func rows(_ sequence: Int) -> Range<Int> { sequence * length..<(sequence + 1) * length }
 }
@@ -28,6 +29,7 @@ enum AttentionCore {
     output: Matrix, logSum: Tensor
   ) {
     let scores = Tensor(min(AttentionShape.blockRows, shape.length), shape.length)
+    let keys = Tensor(shape.query, shape.length)
     for sequence in 0..<shape.sequences {
       let rows = shape.rows(sequence)
       for head in 0..<shape.heads {
@@ -37,9 +39,10 @@ enum AttentionCore {
         let vs = v.rows(rows).columns(valueColumns(head))
         let os = output.rows(rows).columns(head * shape.value..<(head + 1) * shape.value)
         let kept = logSum.base + (sequence * shape.heads + head) * shape.length
+        transpose(ks, into: keys.matrix)
         for block in blocks(shape) {
           let s = Matrix(scores.base, block.count, block.upperBound)
-          multiplyTransposed(qs.rows(block), ks.rows(0..<block.upperBound), into: s)
+          multiply(qs.rows(block), keys.matrix.columns(0..<block.upperBound), into: s)
           causalSoftmax(
             s, first: block.lowerBound, scale: shape.scale, logSum: kept + block.lowerBound)
           multiply(s, vs.rows(0..<block.upperBound), into: os.rows(block))
@@ -60,6 +63,8 @@ enum AttentionCore {
     let gradients = Tensor(blockRows, shape.length)
     let delta = Tensor(1, shape.length)
     let dK = Tensor(shape.length, shape.query)
+    let keys = Tensor(shape.query, shape.length)
+    let values = Tensor(shape.value, shape.length)
     for sequence in 0..<shape.sequences {
       let rows = shape.rows(sequence)
       for head in 0..<shape.heads {
@@ -73,6 +78,8 @@ enum AttentionCore {
         let dQs = dQ.rows(rows).columns(columns)
         let dVs = dV.rows(rows).columns(valueColumns(head))
         let kept = logSum.base + (sequence * shape.heads + head) * shape.length
+        transpose(ks, into: keys.matrix)
+        transpose(vs, into: values.matrix)
         for i in 0..<shape.length { delta.base[i] = rowDot(dOs.row(i), os.row(i), shape.value) }
         for block in blocks(shape).reversed() {
           // The last block sees every column, so going backwards it can overwrite dK and dV.
@@ -80,11 +87,11 @@ enum AttentionCore {
           let columnsSeen = 0..<block.upperBound
           let p = Matrix(scores.base, block.count, block.upperBound)
           let dS = Matrix(gradients.base, block.count, block.upperBound)
-          multiplyTransposed(qs.rows(block), ks.rows(columnsSeen), into: p)
+          multiply(qs.rows(block), keys.matrix.columns(columnsSeen), into: p)
           causalSoftmaxAgain(
             p, first: block.lowerBound, scale: shape.scale, logSum: kept + block.lowerBound)
           transposedMultiply(p, dOs.rows(block), into: dVs.rows(columnsSeen), beta: beta)
-          multiplyTransposed(dOs.rows(block), vs.rows(columnsSeen), into: dS)
+          multiply(dOs.rows(block), values.matrix.columns(columnsSeen), into: dS)
           softmaxGradient(p, dS, delta: delta.base + block.lowerBound, scale: shape.scale)
           multiply(dS, ks.rows(columnsSeen), into: dQs.rows(block))
           transposedMultiply(

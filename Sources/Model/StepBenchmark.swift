@@ -8,7 +8,8 @@ package import ModelSpec
 package struct StepBenchmark: Sendable {
   /// OpenBLAS's name of the kernels in force.
   package var kernels: String
-  /// Rate of a square SGEMM of 768, one thread, in GFLOP/s: the median of runs between the steps.
+  /// Rate of a square SGEMM of 768 in one call of OpenBLAS, one thread, in GFLOP/s: the median of
+  /// runs between the steps. Tiles (GEMM+Tiles.swift) can be faster than it.
   package var ceiling: Double
   /// A step's rate over the ceiling measured right before and after it, median over steps: machines
   /// that share their cores change speed from one second to the next.
@@ -81,10 +82,10 @@ package struct StepBenchmark: Sendable {
     let (a, b, c) = (Tensor(size, size), Tensor(size, size), Tensor(size, size))
     a.fill(0.5)
     b.fill(0.25)
-    multiplyTransposed(a.matrix, b.matrix, into: c.matrix)
+    BLAS.multiplyTransposed(a.matrix, b.matrix, into: c.matrix)
     let start = wallSeconds()
     let rounds = 12
-    for _ in 0..<rounds { multiplyTransposed(a.matrix, b.matrix, into: c.matrix) }
+    for _ in 0..<rounds { BLAS.multiplyTransposed(a.matrix, b.matrix, into: c.matrix) }
     return Double(rounds) * 2 * Double(size * size * size) / (wallSeconds() - start) / 1e9
   }
 }

@@ -32,6 +32,46 @@ struct ProductTests {
     }
   }
 
+  /// Products large enough to be cut into tiles (64 columns, 128 terms, a million multiplications),
+  /// with pieces left over in each direction, and one whose sums are too long for that. An fp32 sum
+  /// of k products below 1 is off by about √k · 2⁻²⁴ · its size, itself about √k / 3.
+  @Test(arguments: [
+    (300, 70, 200), (23, 130, 400), (25, 65, 129), (129, 64, 257), (17, 256, 300), (40, 48, 1025),
+  ])
+  func largeProductsMatchTripleLoops(m: Int, n: Int, k: Int) {
+    var numbers = Numbers(seed: m + n + k)
+    let (a, b, c) = (numbers.grid(m, k), numbers.grid(k, n), numbers.grid(m, n))
+    let product = a.times(b)
+    for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (-2.0, 0.25)] {
+      let expected = Grid(m, n) { alpha * product[$0, $1] + beta * c[$0, $1] }
+      // Where C isn't read it may hold anything.
+      let start = beta == 0 ? Grid(m, n) { _, _ in .nan } : c
+      let (plain, right, left) = (Margined(start), Margined(start), Margined(start))
+      multiply(
+        Margined(a).matrix, Margined(b).matrix, into: plain.matrix, alpha: Float(alpha),
+        beta: Float(beta))
+      multiplyTransposed(
+        Margined(a).matrix, Margined(b.transposed).matrix, into: right.matrix,
+        alpha: Float(alpha), beta: Float(beta))
+      transposedMultiply(
+        Margined(a.transposed).matrix, Margined(b).matrix, into: left.matrix,
+        alpha: Float(alpha), beta: Float(beta))
+      plain.expect(expected, tolerance: 1e-5, "A B, beta = \(beta)")
+      right.expect(expected, tolerance: 1e-5, "A Bᵀ, beta = \(beta)")
+      left.expect(expected, tolerance: 1e-5, "Aᵀ B, beta = \(beta)")
+    }
+  }
+
+  /// Sizes with and without a rest beside the eight by eight pieces.
+  @Test(arguments: oddSizes, oddSizes)
+  func transposingSwapsRowsAndColumns(rows: Int, columns: Int) {
+    var numbers = Numbers(seed: rows * 100 + columns)
+    let source = numbers.grid(rows, columns)
+    let target = Margined(Grid(columns, rows))
+    transpose(Margined(source).matrix, into: target.matrix)
+    target.expect(source.transposed, tolerance: 0)
+  }
+
   /// beta 0 must not read the target: what it held may be NaN from an earlier tensor.
   @Test func productsWithBetaZeroOverwriteNaN() {
     for k in [0, 1, 9] {
