@@ -54,7 +54,8 @@ struct DataSourceFilesTests {
   @Test func hiddenFilesPicturesAndBuildDirectoriesArePassedOver() throws {
     let directory = TestDirectory()
     for name in [
-      "t/.git/x", "t/.x", "t/build/x", "t/node_modules/x", "t/k/__pycache__/x", "t/k/x", "t/k/x.svg",
+      "t/.git/x", "t/.x", "t/build/x", "t/node_modules/x", "t/k/__pycache__/x", "t/k/x",
+      "t/k/x.svg",
     ] {
       directory.write(name, "text")
     }
