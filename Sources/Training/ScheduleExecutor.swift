@@ -27,6 +27,8 @@ final class ScheduleExecutor {
   private var made: [Message: Tensor] = [:]
   private(set) var losses = LossSums()
   private var held = HeldActivations()
+  /// Of all training passes so far.
+  private(set) var times: ActionTimes
 
   /// - Parameter tokens: positions of a micro-batch.
   init(
@@ -39,6 +41,7 @@ final class ScheduleExecutor {
     pipelineRank = layout.pipelineRank(of: world.rank)
     rows = tokens
     columns = model.placement.spec.hiddenSize
+    times = ActionTimes(stages: plan.schedule.stages)
     channel = PipelineChannel(world: world, layout: layout, clock: clock)
   }
 
@@ -52,9 +55,11 @@ final class ScheduleExecutor {
     self.batch = batch
     losses = LossSums()
     held = HeldActivations()
+    var times = self.times
     for action in plan.actions[pipelineRank] {
-      try clock.during(.compute) { try perform(action) }
+      try clock.during(.compute) { try times.timing(action) { try perform(action) } }
     }
+    if plan.schedule.purpose == .training { self.times = times }
     try channel.finishSends()
     precondition(
       passes.isEmpty && made.isEmpty && pendingWeights.isEmpty,

@@ -119,6 +119,9 @@ package final class Trainer {
     return losses
   }
 
+  /// What the schedule's actions have cost, over all steps and ranks. Collective.
+  package func actionTimes() throws -> ActionTimes { try executor.times.summed(over: world) }
+
   /// Mean cross-entropy of the main model over the held-out text, in nats a token; the first
   /// `limit` sequences of it. nil when nothing is held out. Collective.
   package func heldOutLoss(limit: Int = 2048) throws -> Double? {

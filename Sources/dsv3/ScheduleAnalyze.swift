@@ -16,6 +16,7 @@ let scheduleAnalyzeCommand = Command(
     is the chain of actions that makes the step as long as it is.
     """,
   options: ScheduleSource.options + ScheduleTimes.options + [
+    ScheduleTimes.measuredOption,
     CommandOption("path", help: "the whole critical path, an action a line"),
     CommandOption("json", help: "as JSON"),
   ],

@@ -14,6 +14,7 @@ let scheduleShowCommand = Command(
     terminal, or as COLUMNS says, and goes on below when it is longer.
     """,
   options: ScheduleSource.options + ScheduleTimes.options + [
+    ScheduleTimes.measuredOption,
     CommandOption("color", value: "WHEN", help: "auto (default), always or never"),
     CommandOption("svg", value: "FILE", help: "write it as SVG instead; - is standard output"),
   ],

@@ -13,10 +13,22 @@ struct ScheduleTimes {
     CommandOption("p2p", value: "T", help: "from rank to rank (0)"),
   ]
 
+  /// For commands that time a schedule of known stages.
+  static let measuredOption = CommandOption(
+    "times", value: "RUN", help: "the times measured in a run: its directory (microseconds)")
+
   let chunk: ChunkTimes
   private let scale: TimeScale
 
+  /// The times that the options say, or those measured in a run.
   init(_ options: ParsedOptions, stages: Int) throws {
+    if let path = options.value("times") {
+      guard !["f", "i", "w", "fb"].contains(where: options.has) else {
+        throw options.usageError("--times stands in place of --f, --i, --w and --fb")
+      }
+      self = try MeasuredTimes(path: path).times(options, stages: stages)
+      return
+    }
     func times(_ name: String, _ standard: Int?, byStage: Bool = true) throws -> [DecimalTime]? {
       guard let text = options.value(name) else {
         return standard.map { [DecimalTime(digits: $0, decimals: 0)] }
@@ -49,6 +61,20 @@ struct ScheduleTimes {
       forward: perStage(0), input: perStage(1), weight: perStage(2),
       overlapped: pair.map { scale.units($0[0]) },
       transfer: transfer.map { scale.units($0[0]) } ?? 0)
+  }
+
+  /// The time from rank to rank, 0 if not given.
+  static func transfer(_ options: ParsedOptions) throws -> DecimalTime {
+    guard let text = options.value("p2p") else { return DecimalTime(digits: 0, decimals: 0) }
+    guard let time = DecimalTime(text) else {
+      throw options.usageError("option '--p2p' wants a time, not '\(printable(text))'")
+    }
+    return time
+  }
+
+  init(chunk: ChunkTimes, scale: TimeScale) {
+    self.chunk = chunk
+    self.scale = scale
   }
 
   /// A time of the analysis as the options have it.

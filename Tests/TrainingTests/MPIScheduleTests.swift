@@ -112,6 +112,28 @@ extension MPILayoutTests {
       try trainer.checkHolders()
     }
 
+    /// Times are processor time and differ from run to run; that each stage has some is certain.
+    @Test func actionsOfEveryStageAreTimed() throws {
+      let example = try #require(Self.cases.first { $0.schedule.name.contains("dualpipe") })
+      guard let trainer = try trainer(example, tag: 23) else { return }
+      _ = try trainer.step()
+      guard case .object(let members) = try trainer.actionTimes().json,
+        case .array(let forward) = members["f"], case .array(let weight) = members["w"],
+        case .number(let pair) = members["fb"]
+      else {
+        Issue.record("no times")
+        return
+      }
+      #expect(pair > 0)
+      for time in forward + weight {
+        guard case .number(let seconds) = time else {
+          Issue.record("a stage without times")
+          continue
+        }
+        #expect(seconds > 0 && seconds < 60)
+      }
+    }
+
     /// The trainer counts objects that are alive, the analysis counts in the schedule's lists.
     @Test(arguments: cases) func peakActivationsAreThoseOfTheAnalysis(_ example: Case) throws {
       guard let trainer = try trainer(example, tag: 22) else { return }

@@ -39,6 +39,8 @@ package struct RunDirectory: Sendable {
 
   package var metrics: String { path + "/metrics.jsonl" }
   package var checkpoints: String { path + "/checkpoints" }
+  /// Mean times of the schedule's actions, for `dsv3 schedule analyze --times`.
+  package var actionTimes: String { path + "/action-times.json" }
 
   package func rankLog(_ rank: Int) -> String {
     let digits = "\(rank)"

@@ -1,6 +1,7 @@
 // A run from its first step to its closing report: train, record, save, say.
 
 internal import MessagePassing
+internal import ModelSpec
 
 /// What the loop needs besides a trainer.
 package struct RunOptions: Sendable {
@@ -73,6 +74,15 @@ package struct TrainingRun {
       peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world),
       heldOut: (before, try trainer.heldOutLoss()))
     say(report.text)
+    try writeActionTimes()
+  }
+
+  private func writeActionTimes() throws {
+    let times = try trainer.actionTimes()
+    let text = String(decoding: times.json.text(), as: UTF8.self)
+    try phase {
+      if trainer.world.rank == 0 { try RunDirectory.write(text, to: directory.actionTimes) }
+    }
   }
 
   /// Rank 0 opens metrics.jsonl: a new one, or the old one up to the step to go on from.
