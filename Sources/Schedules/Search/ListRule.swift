@@ -2,7 +2,7 @@
 
 /// Priorities by stage. A rank's own settings stand at the deepest stage it holds, so that the two
 /// directions of a bidirectional placement, which see the same pipe, share theirs.
-struct ListRule: Hashable {
+struct ListRule {
   /// Most cells of the stage that may be forwarded and not yet backwarded on a rank.
   var cap: [Int]
   /// Scores of a forward and of an input backward of the stage.
@@ -22,6 +22,8 @@ struct ListRule: Hashable {
   var fairness: Int
   /// Width of the chance added to every score.
   var noise: Int
+  /// An order to follow where time and memory allow.
+  var guide: Guide?
 
   static let fields = 8
 
@@ -46,6 +48,19 @@ struct ListRule: Hashable {
     pressure = Array(repeating: random.below(3) * 700, count: stages)
     fairness = random.below(3) * 20
     noise = random.chance(64) ? 1 + random.below(100) : 0
+  }
+
+  /// A rule that follows an order, by chance.
+  init(_ shape: SearchShape, following guide: Guide, _ random: inout SearchRandom) {
+    self.init(shape, &random)
+    self.guide = guide
+    cap = Array(repeating: shape.limit, count: shape.stages)
+    forwardScore = Array(repeating: 0, count: shape.stages)
+    inputScore = forwardScore
+    pairBonus = Array(repeating: 2000, count: shape.stages)
+    weightScore = Array(repeating: -1_000_000, count: shape.stages)
+    pressure = Array(repeating: random.below(2) * 2_000_000, count: shape.stages)
+    fairness = 0
   }
 
   /// Changes a few numbers.
@@ -81,5 +96,25 @@ struct ListRule: Hashable {
     case 6: weightScore[stage] = [-1000, -1000, 0, 450, 900][value]
     default: pressure[stage] = [0, 0, 500, 1000, 2000][value]
     }
+  }
+}
+
+/// Where an order has the forward and the backward of each cell in its rank's list.
+final class Guide {
+  /// By cell; scores, so earlier is larger.
+  let forward: [Int]
+  let back: [Int]
+
+  init(_ order: FlatOrder, _ shape: SearchShape) {
+    var forward = [Int](repeating: 0, count: shape.cells)
+    var back = forward
+    for rank in 0..<order.ranks {
+      for (index, action) in order.list(rank).enumerated() {
+        if action.forward >= 0 { forward[Int(action.forward)] = -64 * index }
+        if action.back >= 0, !action.isWeight { back[action.backCell] = -64 * index }
+      }
+    }
+    self.forward = forward
+    self.back = back
   }
 }

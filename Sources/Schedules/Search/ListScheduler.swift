@@ -3,10 +3,10 @@
 // order at every stage.
 //
 // It never blocks itself. Of the chunks on a rank the deepest is the one whose activations leave
-// first; a forward of another chunk leaves one place of the memory free. So the last stage always
-// finds a place some time, its cells are backwarded without waiting for anybody, and by induction
-// from there every stage does: first the deep stages, each of which finds the kept place, then the
-// shallow ones, whose successors all drain.
+// first; the others (shallow) together never hold the whole memory. So the last stage always finds
+// a place some time, its cells are backwarded without waiting for anybody, and by induction from
+// there every stage does: first the deep stages, each of which finds the place that the shallow
+// leave it, then the shallow ones, whose successors all drain.
 
 /// Makes orders of one shape. Not for sharing between threads.
 final class ListScheduler {
@@ -46,6 +46,8 @@ final class ListScheduler {
   /// End of the rank's last action.
   private var free: [Int]
   private var held: [Int]
+  /// The part of `held` that is not the deepest stage's.
+  private var heldShallow: [Int]
   /// By rank, the cells whose weight halves are pending, from the index `firstWeight`.
   private var weights: [[Int]] = []
   private var firstWeight: [Int] = []
@@ -79,6 +81,7 @@ final class ListScheduler {
     clock = []
     free = []
     held = []
+    heldShallow = []
   }
 
   /// The runs of neighbouring micro-batches that take the same ranks.
@@ -124,6 +127,7 @@ final class ListScheduler {
     clock = Array(repeating: 0, count: shape.ranks)
     free = clock
     held = clock
+    heldShallow = clock
     weights = Array(repeating: [], count: shape.ranks)
     firstWeight = clock
   }
@@ -151,25 +155,28 @@ final class ListScheduler {
       let state = lanes[lane]
       guard state.forwarded < state.count else { continue }
       guard state.forwarded - state.backwarded < rule.cap[state.stage] else { continue }
-      guard held[rank] + (state.isDeepest ? 1 : 2) <= shape.limit else {
+      guard held[rank] < shape.limit else {
         isMemoryFull = true
         continue
       }
+      let mayRunAlone = state.isDeepest || heldShallow[rank] < shape.limit - 1
+      isMemoryFull = isMemoryFull || !mayRunAlone
       let arrival = activation[state.firstCell + state.forwarded]
       guard arrival <= time else {
         nextForward = min(nextForward, arrival)
         continue
       }
-      let score = rule.forwardScore[state.stage] - rule.fairness * state.forwarded
-      offer(.forward(lane), score)
+      let score = forwardScore(state, rule)
+      if mayRunAlone { offer(.forward(lane), score) }
       guard pairsPay else { continue }
       for other in list {
         let back = lanes[other]
         guard back.backwarded < back.forwarded,
+          mayRunAlone || !back.isDeepest,
           gradient[back.firstCell + back.backwarded] <= time,
           shape.pairTime(forward: state.stage, backward: back.stage) < parts(state, back)
         else { continue }
-        let input = rule.inputScore[back.stage] - rule.fairness * back.backwarded
+        let input = inputScore(back, rule)
         offer(.pair(lane, other), max(score, input) + (score + input) / 8 + rule.pairBonus[own])
       }
     }
@@ -178,8 +185,7 @@ final class ListScheduler {
       if state.backwarded < state.forwarded {
         let arrival = gradient[state.firstCell + state.backwarded]
         if arrival <= time {
-          offer(
-            .input(lane), rule.inputScore[state.stage] - rule.fairness * state.backwarded)
+          offer(.input(lane), inputScore(state, rule))
         } else {
           nextInput = min(nextInput, arrival)
         }
@@ -196,6 +202,16 @@ final class ListScheduler {
       return nil
     }
     return best
+  }
+
+  private func forwardScore(_ lane: Lane, _ rule: ListRule) -> Int {
+    rule.forwardScore[lane.stage] - rule.fairness * lane.forwarded
+      + (rule.guide.map { $0.forward[lane.firstCell + lane.forwarded] } ?? 0)
+  }
+
+  private func inputScore(_ lane: Lane, _ rule: ListRule) -> Int {
+    rule.inputScore[lane.stage] - rule.fairness * lane.backwarded
+      + (rule.guide.map { $0.back[lane.firstCell + lane.backwarded] } ?? 0)
   }
 
   private func parts(_ ahead: Lane, _ back: Lane) -> Int {
@@ -242,7 +258,7 @@ final class ListScheduler {
     case .weight(let cell):
       order.append(.back(cell, .weight), to: rank)
       firstWeight[rank] += 1
-      held[rank] -= 1
+      release(rank, cell)
       finish(rank, time + shape.weight[cell / shape.microbatches])
       return 1
     case .pair(let ahead, let back):
@@ -251,10 +267,15 @@ final class ListScheduler {
       // The backward first: a pair of one lane never joins the halves of one cell.
       let cell = backwarded(back, end)
       order.append(.pair(forward: forwarded(ahead, end), back: cell), to: rank)
-      held[rank] -= 1
+      release(rank, cell)
       finish(rank, end)
       return 3
     }
+  }
+
+  private func release(_ rank: Int, _ cell: Int) {
+    held[rank] -= 1
+    if cell / shape.microbatches != deepestStage[rank] { heldShallow[rank] -= 1 }
   }
 
   private func finish(_ rank: Int, _ end: Int) {
@@ -268,6 +289,7 @@ final class ListScheduler {
     let cell = lanes[lane].firstCell + lanes[lane].forwarded
     lanes[lane].forwarded += 1
     held[rank] += 1
+    if !lanes[lane].isDeepest { heldShallow[rank] += 1 }
     let following = lanes[lane].following
     if following < 0 {
       gradient[cell] = end

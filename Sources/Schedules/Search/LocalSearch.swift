@@ -10,9 +10,10 @@ struct Candidate {
   var makespan: Int
 }
 
-/// One walk from one order.
+/// Walks from one order to another.
 struct LocalSearch {
   let clock: OrderClock
+  /// A makespan at which there is no need to go on.
   let bound: Int
   private let pairsPay: Bool
   private var random: SearchRandom
@@ -24,38 +25,46 @@ struct LocalSearch {
     random = SearchRandom(seed: seed)
   }
 
-  /// The best order found from `start` in `budget` evaluated actions; stops at the bound and when
-  /// `isOver` says so.
+  /// The best order found from `start` within `budget` evaluated actions; stops at the bound and
+  /// when `isOver` says so.
+  ///
+  /// - Parameter temperature: a change for the worse that is accepted at first with probability
+  ///   1/e, in half units; it falls to 0 with the budget.
+  /// - Precondition: `start` runs and fits the limit.
   mutating func improve(
     _ start: Candidate, budget: Int, temperature: Int, isOver: () -> Bool
   ) -> Candidate {
     var best = start
     var current = start
     var path: [Int] = []
-    guard clock.makespan(current.order) != nil else { return start }
-    clock.criticalPath(current.order, into: &path, &random)
     let first = clock.evaluated
+    guard clock.makespan(current.order) != nil else {
+      preconditionFailure("the start runs")
+    }
+    clock.criticalPath(current.order, into: &path, &random)
+    var cost = cost(start.makespan)
     var attempts = 0
+    // A change that cannot run costs nothing to evaluate; it must not go on for ever.
+    let mostAttempts = 64 + 4 * budget / max(1, clock.shape.cells)
     while clock.evaluated - first < budget, best.makespan > bound, !path.isEmpty {
       attempts += 1
-      if attempts % 1024 == 0 && isOver() { break }
-      // A change that cannot run costs nothing to evaluate; it must not go on for ever.
-      if attempts > 64 + 4 * budget / max(1, clock.shape.cells) { break }
+      if attempts > mostAttempts || (attempts % 256 == 0 && isOver()) { break }
       let place = path[random.below(path.count)]
       let rank = place / current.order.stride
-      var list = Array(current.order.list(rank))
+      let previous = Array(current.order.list(rank))
+      var list = previous
       guard
         OrderMove.apply(
           to: &list, near: place % current.order.stride, pairsPay: pairsPay, &random)
       else { continue }
-      let previous = Array(current.order.list(rank))
       current.order.setList(list, of: rank)
+      let warmth = temperature * max(0, budget - clock.evaluated + first) / max(1, budget)
       if let peak = clock.peak(current.order, rank: rank), peak <= clock.shape.limit,
         let makespan = clock.makespan(current.order),
-        makespan <= threshold(
-          current.makespan, temperature, done: clock.evaluated - first, of: budget)
+        self.cost(makespan) <= cost + allowance(warmth)
       {
         current.makespan = makespan
+        cost = self.cost(makespan)
         if makespan < best.makespan { best = current }
         clock.criticalPath(current.order, into: &path, &random)
       } else {
@@ -65,14 +74,13 @@ struct LocalSearch {
     return best
   }
 
-  /// The longest makespan to accept: with probability e^(−Δ/T) one that is Δ longer.
-  private mutating func threshold(
-    _ makespan: Int, _ temperature: Int, done: Int, of budget: Int
-  ) -> Int {
-    let now = temperature * max(0, budget - done) / budget
-    // −ln u of a uniform u in steps: leading zeros are geometric with mean 1, × ln 2.
-    let draw = random.next()
-    let zeros = draw.leadingZeroBitCount
-    return makespan + now * zeros * 45 / 64
+  /// What the walk goes down in: the makespan, and a little of when the ranks end, which tells
+  /// orders of one makespan apart.
+  private func cost(_ makespan: Int) -> Int { makespan + clock.meanFinish / 4 }
+
+  /// How much worse a change may be this time: about `warmth` × −ln u for a uniform u. Leading
+  /// zeros of a random number are geometric; times ln 2 their tail is that of −ln u.
+  private mutating func allowance(_ warmth: Int) -> Int {
+    warmth * random.next().leadingZeroBitCount * 45 / 64
   }
 }

@@ -189,10 +189,10 @@ final class OrderClock {
     return count + 1
   }
 
-  /// Sum over ranks of the last end of the order evaluated last.
-  var finishSum: Int {
+  /// Mean over ranks of the last end, of the order evaluated last.
+  var meanFinish: Int {
     var sum = 0
-    for index in 0..<shape.ranks { sum += clock[index] }
+    for index in 0..<shape.ranks { sum += clock[index] / shape.ranks }
     return sum
   }
 }

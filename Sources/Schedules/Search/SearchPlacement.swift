@@ -32,13 +32,14 @@ package enum SearchPlacement: String, CaseIterable, Hashable, Sendable {
     }
   }
 
-  /// Whether the placement differs from `plain` and a step under `limit` half shares of
-  /// activations exists. The chunks that a rank holds wait for each other, so two must fit.
-  func fits(ranks: Int, microbatches: Int, limit: Int) -> Bool {
+  /// Whether `ranks` and `microbatches` give the placement something to place, and `limit` half
+  /// shares of activations the room for it: the two chunks of a rank wait for each other, so one
+  /// of each must fit.
+  func isPossible(ranks: Int, microbatches: Int, limit: Int) -> Bool {
     switch self {
     case .plain: limit >= 2
     case .bidirectional: limit >= 4 && ranks > 1 && microbatches > 1
-    case .v, .loop: limit >= 2
+    case .v, .loop: limit >= 2 && ranks > 1
     }
   }
 }
@@ -125,5 +126,37 @@ struct SearchShape: Hashable {
     return ChunkTimes(
       forward: perStage(forward), input: perStage(input), weight: perStage(weight),
       overlapped: overlapped, transfer: transfer)
+  }
+}
+
+extension SearchPlacement {
+  /// The kind of placement that `schedule` has; it need not divide the micro-batches likewise.
+  ///
+  /// - Precondition: as many stages as ranks, or twice as many.
+  init(of schedule: Schedule) {
+    if schedule.stages == schedule.ranks {
+      let isPlain = (0..<schedule.stages).allSatisfy { schedule.ranks(holding: $0) == [$0] }
+      self = isPlain ? .plain : .bidirectional
+    } else {
+      let turn = schedule.ranks
+      let isV = schedule.ranks(holding: turn - 1) == schedule.ranks(holding: turn)
+      self = isV ? .v : .loop
+    }
+  }
+}
+
+extension SearchShape {
+  /// The shape of a schedule that exists.
+  init(_ schedule: Schedule, times: ChunkTimes, limit: Int) {
+    var holder: [Int32] = []
+    holder.reserveCapacity(schedule.stages * schedule.microbatches)
+    for stage in 0..<schedule.stages {
+      for microbatch in 0..<schedule.microbatches {
+        holder.append(Int32(schedule.rank(of: Cell(stage: stage, microbatch: microbatch))))
+      }
+    }
+    self.init(
+      ranks: schedule.ranks, stages: schedule.stages, microbatches: schedule.microbatches,
+      holder: holder, times: times, limit: limit)
   }
 }
