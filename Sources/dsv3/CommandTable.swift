@@ -10,5 +10,5 @@ private let scheduleCommand = Command(
   summary: "lists, exports, checks, analyses and draws pipeline schedules",
   subcommands: [
     scheduleListCommand, scheduleShowCommand, scheduleExportCommand, scheduleCheckCommand,
-    scheduleAnalyzeCommand,
+    scheduleAnalyzeCommand, scheduleSearchCommand,
   ])

@@ -14,7 +14,7 @@ struct ScheduleTimes {
   ]
 
   let chunk: ChunkTimes
-  private let scale: TimeScale
+  let scale: TimeScale
 
   init(_ options: ParsedOptions, stages: Int) throws {
     func times(_ name: String, _ standard: Int?, byStage: Bool = true) throws -> [DecimalTime]? {

@@ -39,7 +39,9 @@ struct RuleSearch {
         let rule =
           guide.map { ListRule(clock.shape, following: $0, &random) }
           ?? ListRule(clock.shape, &random)
-        if let candidate = candidate(rule) { insert(Ruled(rule: rule, candidate: candidate), &pool) }
+        if let candidate = candidate(rule) {
+          insert(Ruled(rule: rule, candidate: candidate), &pool)
+        }
       } else {
         let parent = number % pool.count
         var rule = pool[parent].rule

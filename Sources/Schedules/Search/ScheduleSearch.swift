@@ -44,8 +44,9 @@ package struct ScheduleSearch: Sendable {
       throw ScheduleError(
         .shape, "times are one for all or one for each of \(ranks) ranks' shares of the model")
     }
-    guard (times.largest * 8).multipliedReportingOverflow(by: 8 * ranks * ranks * microbatches) 
-      .overflow == false
+    guard
+      (times.largest * 8).multipliedReportingOverflow(by: 8 * ranks * ranks * microbatches)
+        .overflow == false
     else {
       throw ScheduleError(.size, "the times are too large to add up; choose a larger unit")
     }
@@ -81,6 +82,7 @@ package struct ScheduleSearch: Sendable {
   /// A schedule that was compared.
   package struct Published: Hashable, Sendable {
     package var name: String
+    package var placement: SearchPlacement
     /// In half units.
     package var makespan: Int
     /// In half shares.
@@ -118,7 +120,9 @@ package struct ScheduleSearch: Sendable {
   /// - Parameter progress: told now and then; false ends the search with what it has.
   /// - Throws: `ScheduleError` if what was found broke a rule of schedules, which would be a mistake
   ///   of the search.
-  package func run(progress: @escaping (Progress) -> Bool = { _ in true }) throws(ScheduleError) -> Result {
+  package func run(progress: @escaping (Progress) -> Bool = { _ in true }) throws(ScheduleError)
+    -> Result
+  {
     var contest = SearchContest(self)
     contest.run(progress)
     return try contest.result()

@@ -76,7 +76,9 @@ struct SearchContest {
     let placement = SearchPlacement(of: made)
     let isEligible = peak <= search.memory && search.placements.contains(placement)
     published.append(
-      .init(name: name, makespan: makespan, peak: peak, isEligible: isEligible))
+      .init(
+        name: name, placement: placement, makespan: makespan, peak: peak,
+        isEligible: isEligible))
     let known = arenas.firstIndex { $0.shape == shape }
     if let known { arenas[known].guides.append(order.split()) }
     guard isEligible else { return }
