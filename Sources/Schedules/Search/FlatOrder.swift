@@ -2,7 +2,7 @@
 // some hundred thousand times a second, and then turns back into a schedule.
 
 /// An action as two numbers. A cell is stage × microbatches + microbatch.
-struct FlatAction: Hashable {
+package struct FlatAction: Hashable {
   /// The part of a backward.
   enum Part: Int32 {
     case full, input, weight
@@ -32,7 +32,7 @@ struct FlatAction: Hashable {
 }
 
 /// By rank, the actions in order.
-struct FlatOrder: Hashable {
+package struct FlatOrder: Hashable {
   let ranks: Int
   /// Room for each rank's list.
   let stride: Int
@@ -51,7 +51,7 @@ struct FlatOrder: Hashable {
   }
 
   /// The lists of `schedule`, whose placement is that of `shape`.
-  init(_ schedule: Schedule, _ shape: SearchShape) {
+  package init(_ schedule: Schedule, _ shape: SearchShape) {
     self.init(shape)
     func number(_ cell: Cell) -> Int { cell.stage * shape.microbatches + cell.microbatch }
     for (rank, list) in schedule.actions.enumerated() {

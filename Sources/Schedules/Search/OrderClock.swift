@@ -3,7 +3,7 @@
 // (the critical path) and what a list holds.
 
 /// Evaluates orders of one shape. Not for sharing between threads.
-final class OrderClock {
+package final class OrderClock {
   let shape: SearchShape
   private let stride: Int
   /// By cell: rank and durations.
@@ -25,9 +25,9 @@ final class OrderClock {
   /// By cell, how far a list has come with it.
   private let progress: UnsafeMutablePointer<UInt8>
   /// Actions evaluated so far, the measure of effort.
-  private(set) var evaluated = 0
+  package private(set) var evaluated = 0
 
-  init(_ shape: SearchShape) {
+  package init(_ shape: SearchShape) {
     self.shape = shape
     let order = FlatOrder(shape)
     stride = order.stride
@@ -76,7 +76,7 @@ final class OrderClock {
   }
 
   /// The makespan in half units; nil when the ranks wait for each other in a ring.
-  func makespan(_ order: FlatOrder) -> Int? {
+  package func makespan(_ order: FlatOrder) -> Int? {
     precondition(order.stride == stride, "the order is of this shape")
     made.update(repeating: -1, count: 2 * shape.cells)
     var waiting = 0
@@ -228,8 +228,8 @@ extension OrderClock {
     }
   }
 
-  /// The most chunks that any rank holds.
-  func peak(_ order: FlatOrder) -> Int? {
+  /// The most chunks that any rank holds; nil when some list cannot be run.
+  package func peak(_ order: FlatOrder) -> Int? {
     var most = 0
     for rank in 0..<shape.ranks {
       guard let peak = peak(order, rank: rank) else { return nil }

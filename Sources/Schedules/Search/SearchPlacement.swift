@@ -46,7 +46,7 @@ package enum SearchPlacement: String, CaseIterable, Hashable, Sendable {
 
 /// Placement, times and memory of one search space, as flat arrays. Times are in halves of the
 /// caller's unit, so that half a share has a whole time.
-struct SearchShape: Hashable {
+package struct SearchShape: Hashable {
   let ranks: Int
   let stages: Int
   let microbatches: Int
@@ -147,7 +147,12 @@ extension SearchPlacement {
 
 extension SearchShape {
   /// The shape of a schedule that exists.
-  init(_ schedule: Schedule, times: ChunkTimes, limit: Int) {
+  ///
+  /// - Parameters:
+  ///   - times: of a share, one or one for each of the ranks' shares.
+  ///   - limit: half shares of activations.
+  /// - Precondition: as many stages as ranks, or twice as many.
+  package init(_ schedule: Schedule, times: ChunkTimes, limit: Int) {
     var holder: [Int32] = []
     holder.reserveCapacity(schedule.stages * schedule.microbatches)
     for stage in 0..<schedule.stages {
