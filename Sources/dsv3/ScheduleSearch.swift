@@ -11,10 +11,10 @@ let scheduleSearchCommand = Command(
   usage: "--pp P --microbatches M [OPTION]... [-o FILE]",
   summary: "looks for a schedule that is faster than the published ones",
   help: """
-    Looks for the fastest schedule for given times and memory, starting from list scheduling and from
-    the published schedules; what it finds is never slower than those that fit. Times are those of a
-    rank's share of the model, a P-th; a chunk of half a share takes half. Memory is counted in what
-    one micro-batch leaves in a share, from the start of F to the end of B or W.
+    Looks for the fastest schedule for given times and memory, starting from list scheduling and
+    from the published schedules; what it finds is never slower than those that fit. Times are
+    those of a rank's share of the model, a P-th; a chunk of half a share takes half. Memory is
+    counted in what one micro-batch leaves in a share, from the start of F to the end of B or W.
     The file runs with schedule.file of cluster.yaml.
     """,
   options: [

@@ -102,6 +102,26 @@ package struct FlatOrder: Hashable {
     return result
   }
 
+  /// A rank's list with each micro-batch exchanged for its twin in the other half, as the rank
+  /// opposite runs it when the two directions of a bidirectional placement mirror each other.
+  func mirrored(_ rank: Int, _ shape: SearchShape) -> [FlatAction] {
+    let half = Int32(shape.microbatches / 2)
+    let count = Int32(shape.microbatches)
+    func twin(_ cell: Int32) -> Int32 { cell % count < half ? cell + half : cell - half }
+    return list(rank).map { action in
+      FlatAction(
+        forward: action.forward < 0 ? -1 : twin(action.forward),
+        back: action.back < 0 ? -1 : twin(action.back >> 2) << 2 | action.back & 3)
+    }
+  }
+
+  /// The order in which the second half of the ranks mirrors the first.
+  func mirrored(_ shape: SearchShape) -> FlatOrder {
+    var result = self
+    for rank in 0..<(ranks / 2) { result.setList(mirrored(rank, shape), of: ranks - 1 - rank) }
+    return result
+  }
+
   /// The actions of the schedule that these lists are.
   func actions(_ shape: SearchShape) -> [[Action]] {
     func cell(_ number: Int) -> Cell {

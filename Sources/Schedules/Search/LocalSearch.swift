@@ -8,6 +8,10 @@ struct Candidate {
   var order: FlatOrder
   /// In half units.
   var makespan: Int
+  /// Whether the second half of the ranks mirrors the first and is to go on doing so: what delays
+  /// the one direction of a bidirectional placement delays the other, so that a change of one rank
+  /// alone gains nothing.
+  var isMirrored = false
 }
 
 /// Walks from one order to another.
@@ -57,7 +61,7 @@ struct LocalSearch {
         OrderMove.apply(
           to: &list, near: place % current.order.stride, pairsPay: pairsPay, &random)
       else { continue }
-      current.order.setList(list, of: rank)
+      set(list, of: rank, in: &current)
       let warmth = temperature * max(0, budget - clock.evaluated + first) / max(1, budget)
       if let peak = clock.peak(current.order, rank: rank), peak <= clock.shape.limit,
         let makespan = clock.makespan(current.order),
@@ -68,10 +72,18 @@ struct LocalSearch {
         if makespan < best.makespan { best = current }
         clock.criticalPath(current.order, into: &path, &random)
       } else {
-        current.order.setList(previous, of: rank)
+        set(previous, of: rank, in: &current)
       }
     }
     return best
+  }
+
+  private func set(_ list: [FlatAction], of rank: Int, in candidate: inout Candidate) {
+    candidate.order.setList(list, of: rank)
+    if candidate.isMirrored {
+      let opposite = candidate.order.ranks - 1 - rank
+      candidate.order.setList(candidate.order.mirrored(rank, clock.shape), of: opposite)
+    }
   }
 
   /// What the walk goes down in: the makespan, and a little of when the ranks end, which tells

@@ -1,11 +1,11 @@
-// How fast no schedule of a placement can be. Four arguments, each for every rank r of P with its N
-// cells (chunk × micro-batch) and at most L activations:
+// How fast no schedule of a placement can be. Three arguments, for every rank r with its N cells
+// (chunk × micro-batch) and at most L activations:
 //
 // Chains. The first input reaches stage s after head(s) = Σ F of the stages before it (and the
 // transfers between ranks); the first gradient after turn(s) = Σ F of all stages + Σ I of the
-// stages behind it; and once a forward of stage s has ended, the step goes on for at least tail(s) =
-// Σ F of the stages behind + Σ I of all stages from the last to stage 0 + W of stage 0. A pair makes
-// its results in the pair's time, so where that is below F or I, it stands for them.
+// stages behind it; and once a forward of stage s has ended, the step goes on for at least
+// tail(s) = Σ F of the stages behind + Σ I of all stages from the last to stage 0 + W of stage 0.
+// A pair makes its results in the pair's time, so where that is below F or I, it stands for them.
 //
 // 1. One micro-batch: makespan ≥ Σ F + Σ I + W.
 //

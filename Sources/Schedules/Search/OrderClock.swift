@@ -79,14 +79,13 @@ package final class OrderClock {
   package func makespan(_ order: FlatOrder) -> Int? {
     precondition(order.stride == stride, "the order is of this shape")
     made.update(repeating: -1, count: 2 * shape.cells)
-    var waiting = 0
     for index in 0..<shape.ranks {
       next[index] = 0
       clock[index] = 0
       awaited[index] = -1
       runnable[index] = shape.ranks - 1 - index
     }
-    waiting = shape.ranks
+    var waiting = shape.ranks
     order.actions.withUnsafeBufferPointer { actions in
       order.counts.withUnsafeBufferPointer { counts in
         while waiting > 0 {
@@ -112,7 +111,6 @@ package final class OrderClock {
   ) -> Int {
     let microbatches = shape.microbatches
     let cells = shape.cells
-    let transfer = shape.transfer
     let overlapped = shape.overlapped ?? -1
     var runnableCount = runnableCount
     var index = next[own]
@@ -128,13 +126,8 @@ package final class OrderClock {
       if ahead >= 0 {
         duration = forwardTime[ahead]
         if ahead >= microbatches {
-          let source = ahead - microbatches
-          let ready = made[2 * source]
-          if ready < 0 {
-            awaited[own] = 2 * source
-            break
-          }
-          begin = max(begin, Int(rank[source]) == own ? ready : ready + transfer)
+          guard let arrival = arrival(2 * (ahead - microbatches), own) else { break }
+          begin = max(begin, arrival)
         }
       }
       if action.back >= 0 {
@@ -143,14 +136,9 @@ package final class OrderClock {
           duration = weightTime[back]
         } else {
           if made[2 * back] < 0 { break }
-          let source = back + microbatches
-          if source < cells {
-            let ready = made[2 * source + 1]
-            if ready < 0 {
-              awaited[own] = 2 * source + 1
-              break
-            }
-            begin = max(begin, Int(rank[source]) == own ? ready : ready + transfer)
+          if back + microbatches < cells {
+            guard let arrival = arrival(2 * (back + microbatches) + 1, own) else { break }
+            begin = max(begin, arrival)
           }
           duration += inputTime[back]
           if part == FlatAction.Part.full.rawValue { duration += weightTime[back] }
@@ -179,6 +167,17 @@ package final class OrderClock {
     next[own] = index
     clock[own] = time
     return runnableCount
+  }
+
+  /// When a value reaches a rank; notes that it waits if that is not known.
+  @inline(__always)
+  private func arrival(_ value: Int, _ own: Int) -> Int? {
+    let ready = made[value]
+    guard ready >= 0 else {
+      awaited[own] = value
+      return nil
+    }
+    return Int(rank[value >> 1]) == own ? ready : ready + shape.transfer
   }
 
   @inline(__always)

@@ -118,8 +118,8 @@ package struct ScheduleSearch: Sendable {
   /// of an allowed placement.
   ///
   /// - Parameter progress: told now and then; false ends the search with what it has.
-  /// - Throws: `ScheduleError` if what was found broke a rule of schedules, which would be a mistake
-  ///   of the search.
+  /// - Throws: `ScheduleError` if what was found broke a rule of schedules, a mistake of the
+  ///   search.
   package func run(progress: @escaping (Progress) -> Bool = { _ in true }) throws(ScheduleError)
     -> Result
   {

@@ -99,6 +99,7 @@ struct SearchContest {
   mutating func run(_ progress: @escaping (ScheduleSearch.Progress) -> Bool) {
     let meter = Meter(effort: search.effort, progress)
     rules(meter)
+    mirror()
     for (round, plan) in Self.rounds.enumerated() {
       let bound = bound
       contestants.sort { $0.candidate.makespan < $1.candidate.makespan }
@@ -129,6 +130,21 @@ struct SearchContest {
       contestants += found.map { Contestant(arena: index, candidate: $0) }
       meter.makespan = contestants.map(\.candidate.makespan).min()
       if found.first.map({ $0.makespan <= bound }) ?? false { break }
+    }
+  }
+
+  /// Bidirectional orders enter a second time with the one direction as the other's mirror image.
+  private mutating func mirror() {
+    guard search.ranks.isMultiple(of: 2), search.microbatches.isMultiple(of: 2) else { return }
+    for contestant in contestants {
+      let arena = arenas[contestant.arena]
+      guard arena.isOwn, arena.placement == .bidirectional else { continue }
+      let order = contestant.candidate.order.mirrored(arena.shape)
+      guard arena.clock.fits(order), let makespan = arena.clock.makespan(order) else { continue }
+      contestants.append(
+        Contestant(
+          arena: contestant.arena,
+          candidate: Candidate(order: order, makespan: makespan, isMirrored: true)))
     }
   }
 
