@@ -7,8 +7,8 @@ let rootCommand = Command(
 
 private let scheduleCommand = Command(
   "dsv3 schedule",
-  summary: "lists, exports, checks, analyses and draws pipeline schedules",
+  summary: "lists, draws, exports, checks, analyses, compares and finds pipeline schedules",
   subcommands: [
     scheduleListCommand, scheduleShowCommand, scheduleExportCommand, scheduleCheckCommand,
-    scheduleAnalyzeCommand, scheduleCompareCommand,
+    scheduleAnalyzeCommand, scheduleCompareCommand, scheduleSearchCommand,
   ])

@@ -18,7 +18,7 @@ struct ScheduleTimes {
     "times", value: "RUN", help: "the times measured in a run: its directory (microseconds)")
 
   let chunk: ChunkTimes
-  private let scale: TimeScale
+  let scale: TimeScale
 
   /// The times that the options say, or those measured in a run.
   init(_ options: ParsedOptions, stages: Int) throws {
