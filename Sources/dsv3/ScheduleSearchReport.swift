@@ -31,9 +31,14 @@ struct SearchReport {
       row("found", result.makespan, result.peak, result.placement),
     ]
     for published in result.published {
-      rows.append(
-        row(published.name, published.makespan, published.peak, published.placement)
-          + (published.isEligible ? [] : [reason(published)]))
+      var row = row(
+        published.name, published.makespan, published.peak, published.placement)
+      if !published.isEligible {
+        // The bound is that of the memory and the placements asked for.
+        row[2] = ""
+        row.append(reason(published))
+      }
+      rows.append(row)
     }
     return [title, table(rows, right: [1, 2, 3]), verdict].joined(separator: "\n\n")
   }

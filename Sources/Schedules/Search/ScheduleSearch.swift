@@ -17,19 +17,22 @@ package struct ScheduleSearch: Sendable {
   package let seed: UInt64
   /// Actions to evaluate, about.
   package let effort: Int
+  /// The published schedules to start from and to be held against.
+  let published: [Schedule]
 
   /// Some seconds on one core.
   package static let standardEffort = 200_000_000
 
   /// - Parameters:
   ///   - memory: in half shares; nil for 2 (P + 1), what DualPipe holds.
+  ///   - published: `published(ranks:microbatches:)`, for who has it already.
   /// - Throws: `ScheduleError` of rule `shape` when there is no step within the memory under any of
   ///   the placements or the times are not one for each share, of rule `size` beyond what can be
   ///   added up.
   package init(
     ranks: Int, microbatches: Int, times: ChunkTimes = ChunkTimes(), memory: Int? = nil,
     placements: [SearchPlacement] = SearchPlacement.allCases, seed: UInt64 = 1,
-    effort: Int = ScheduleSearch.standardEffort
+    effort: Int = ScheduleSearch.standardEffort, published: [Schedule]? = nil
   ) throws(ScheduleError) {
     let limit = Schedule.largestCellCount
     guard (1...limit).contains(ranks), (1...limit).contains(microbatches),
@@ -69,6 +72,18 @@ package struct ScheduleSearch: Sendable {
     self.placements = possible
     self.seed = seed
     self.effort = max(1, effort)
+    self.published = published ?? Self.published(ranks: ranks, microbatches: microbatches)
+  }
+
+  /// The schedules of the catalog that can do the numbers, with a share in one chunk or in two.
+  package static func published(ranks: Int, microbatches: Int) -> [Schedule] {
+    ScheduleCatalog.names.compactMap { name in
+      do throws(ScheduleError) {
+        let made = try ScheduleCatalog.make(
+          name: name, ranks: ranks, microbatches: microbatches)
+        return made.stages == ranks || made.stages == 2 * ranks ? made : nil
+      } catch { return nil }
+    }
   }
 
   /// How far a search is.

@@ -40,7 +40,7 @@ struct SearchContest {
           placement, ranks: search.ranks, microbatches: search.microbatches, times: search.times,
           limit: search.memory))
     }
-    for name in ScheduleCatalog.names { enter(name) }
+    for schedule in search.published { enter(schedule) }
     published.sort { $0.makespan < $1.makespan }
   }
 
@@ -60,13 +60,7 @@ struct SearchContest {
 
   // MARK: published schedules
 
-  private mutating func enter(_ name: String) {
-    let made: Schedule
-    do {
-      made = try ScheduleCatalog.make(
-        name: name, ranks: search.ranks, microbatches: search.microbatches)
-    } catch { return }
-    guard made.stages == made.ranks || made.stages == 2 * made.ranks else { return }
+  private mutating func enter(_ made: Schedule) {
     let shape = SearchShape(made, times: search.times, limit: search.memory)
     let clock = OrderClock(shape)
     let order = FlatOrder(made, shape)
@@ -77,7 +71,7 @@ struct SearchContest {
     let isEligible = peak <= search.memory && search.placements.contains(placement)
     published.append(
       .init(
-        name: name, placement: placement, makespan: makespan, peak: peak,
+        name: made.name, placement: placement, makespan: makespan, peak: peak,
         isEligible: isEligible))
     let known = arenas.firstIndex { $0.shape == shape }
     if let known { arenas[known].guides.append(order.split()) }
