@@ -163,8 +163,8 @@ struct ScheduleUnderTest: Sendable {
   /// For a number of pipeline ranks.
   var make: @Sendable (Int) throws -> Schedule
 
-  /// Every name of the catalog with eight micro-batches or two for each rank, and on four ranks
-  /// the files.
+  /// Every name of the catalog with eight micro-batches or two for each rank, what a search finds
+  /// in each placement, and on four ranks the files.
   static func all(ranks: Int) -> [ScheduleUnderTest] {
     let named = ScheduleCatalog.names.map { name in
       ScheduleUnderTest(name: name) {
@@ -173,8 +173,7 @@ struct ScheduleUnderTest: Sendable {
     }
     let files = [
       "pytorch/loopedbfs_pp4_mb8_compute", "pytorch/interleaved1f1b_pp4_mb8_comms",
-      "pytorch/interleavedzerobubble_pp4_mb8_compute", "pytorch/zbvzerobubble_pp4_mb8_compute",
-      "pytorch/dualpipev_pp4_mb8_compute", "by-hand/uneven_chunks_pp4_mb4",
+      "pytorch/zbvzerobubble_pp4_mb8_compute", "by-hand/uneven_chunks_pp4_mb4",
       "by-hand/two_ways_pp4_mb4",
     ].map { name in
       ScheduleUnderTest(name: name) {
@@ -184,6 +183,20 @@ struct ScheduleUnderTest: Sendable {
         ).schedule
       }
     }
-    return named + (ranks == 4 ? files : [])
+    let found = SearchPlacement.allCases.map { placement in
+      ScheduleUnderTest(name: "search-\(placement)") { ranks in
+        let search = try ScheduleSearch(
+          ranks: ranks, microbatches: max(8, 2 * ranks),
+          times: ChunkTimes(forward: 2, input: 2, weight: 1, overlapped: 4),
+          placements: [placement], effort: 500_000)
+        return try throughCSV(search.run { _ in true }.schedule)
+      }
+    }
+    return named + found + (ranks == 4 ? files : [])
+  }
+
+  /// Written and read as a user would have it.
+  private static func throughCSV(_ schedule: Schedule) throws -> Schedule {
+    try ScheduleCSV.read(ScheduleCSV.text(of: schedule), name: schedule.name).schedule
   }
 }
