@@ -81,6 +81,10 @@ package final class MPIRuntime {
   /// On the way out after a failure: transfers still under way may be dropped from now on.
   package func giveUpTransfers() { waiter.isGivenUp = true }
 
+  /// After a failure that left nothing under way, such as one that a test provokes: transfers must
+  /// be waited for again.
+  package func resumeTransfers() { waiter.isGivenUp = false }
+
   /// What this rank did in this room since the start.
   package var statistics: MessageStatistics { waiter.statistics }
 

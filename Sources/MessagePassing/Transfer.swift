@@ -15,6 +15,7 @@ package final class Transfer {
     precondition(
       isComplete || waiter.isGivenUp,
       "a Transfer was dropped with messages under way (\(missing)): call wait() first")
+    if !isComplete { waiter.adoptMessages(of: Unmanaged.passUnretained(self)) }
   }
 
   /// Whether it is known to be complete (without looking for news).

@@ -107,6 +107,16 @@ final class Waiter {
     if isReceive { transfer.missing.receives += 1 } else { transfer.missing.sends += 1 }
   }
 
+  /// What is left of transfers that were dropped on the way out; never read.
+  private lazy var orphanage = Transfer(waiter: self)
+
+  /// Messages of a transfer that is dropped after a failure end on one that stays.
+  func adoptMessages(of dropped: Unmanaged<Transfer>) {
+    for index in 0..<count where entries[index].transfer.toOpaque() == dropped.toOpaque() {
+      entries[index].transfer = .passUnretained(orphanage)
+    }
+  }
+
   private func grow() {
     let larger = capacity * 2
     requests = Self.moved(requests, count, larger)
