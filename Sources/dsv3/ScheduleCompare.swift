@@ -16,7 +16,7 @@ let scheduleCompareCommand = Command(
     that of the worst rank: makespan − busy, and "in span" between the rank's own first start and
     last end.
     """,
-  options: ScheduleSource.options + ScheduleTimes.options + [
+  options: ScheduleSource.shapeOptions + ScheduleTimes.options + [
     CommandOption("json", help: "as JSON"),
     CommandOption("svg", value: "FILE", help: "write a picture; - is standard output"),
   ],
@@ -24,13 +24,7 @@ let scheduleCompareCommand = Command(
 
 private func compareSchedules(_ options: ParsedOptions) throws {
   _ = try options.operands()
-  let sizes = 1...Schedule.largestCellCount
-  guard let ranks = try options.integer("pp", in: sizes) else {
-    throw options.usageError("--pp is missing: the pipeline's ranks")
-  }
-  guard let microbatches = try options.integer("microbatches", in: sizes) else {
-    throw options.usageError("--microbatches is missing: the micro-batches of a step")
-  }
+  let (ranks, microbatches) = try ScheduleSource.shape(options)
   let picture = options.value("svg")
   guard picture != "-" || !options.has("json") else {
     throw options.usageError("--json and --svg - both want standard output")

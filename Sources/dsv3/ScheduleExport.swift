@@ -25,18 +25,19 @@ private func exportSchedule(_ options: ParsedOptions) throws {
   guard ["csv", "json"].contains(format) else {
     throw options.usageError("option '--format' wants csv or json, not '\(printable(format))'")
   }
-  if format == "csv", !options.has("deferred"), ScheduleSource.namesFile(operand) {
-    let file = try ScheduleSource.read(operand, .init())
-    // A file is written as it was, with its idle slots and what it has for FSDP.
-    if file.hasCommunication == options.has("comms") {
-      print(file.text, terminator: "")
-      return
-    }
+  let isFile = ScheduleSource.namesFile(operand)
+  let file = isFile ? try ScheduleSource.read(operand, options) : nil
+  // A file is written as it was, with its idle slots and what it has for FSDP.
+  if let file, format == "csv", !options.has("deferred"),
+    file.hasCommunication == options.has("comms")
+  {
+    print(file.text, terminator: "")
+    return
   }
-  let read = try ScheduleSource.plan(operand, options)
+  let early = try file?.plan ?? ScheduleSource.plan(operand, options)
   let plan =
     options.has("deferred")
-    ? try SchedulePlan(lowering: read.schedule, receives: .deferred) : read
+    ? try SchedulePlan(lowering: early.schedule, receives: .deferred) : early
   let text =
     switch (format, options.has("comms")) {
     case ("csv", true): ScheduleCSV.text(of: plan)
@@ -56,17 +57,12 @@ let scheduleCheckCommand = Command(
     ends when a send waits for its receive (rendezvous), or exits 65 with the rule that it breaks
     and the actions around the first bad one. 'dsv3-worker' buffers its sends.
     """,
-  options: ScheduleSource.options,
+  options: ScheduleSource.shapeOptions,
   run: checkSchedule)
 
 private func checkSchedule(_ options: ParsedOptions) throws {
   let path = try options.operands("FILE.csv")[0]
-  let plan = try ScheduleSource.read(
-    path,
-    .init(
-      ranks: try options.integer("pp", in: 1...Schedule.largestCellCount),
-      microbatches: try options.integer("microbatches", in: 1...Schedule.largestCellCount))
-  ).plan
+  let plan = try ScheduleSource.read(path, options).plan
   let schedule = plan.schedule
   let computed = schedule.actions.reduce(0) { $0 + $1.count }
   let messages = (plan.actions.reduce(0) { $0 + $1.count } - computed) / 2

@@ -17,10 +17,7 @@ let scheduleSearchCommand = Command(
     counted in what one micro-batch leaves in a share, from the start of F to the end of B or W.
     The file runs with schedule.file of cluster.yaml.
     """,
-  options: [
-    CommandOption("pp", value: "P", help: "pipeline ranks"),
-    CommandOption("microbatches", value: "M", help: "micro-batches of a step"),
-  ] + ScheduleTimes.options + [
+  options: ScheduleSource.shapeOptions + ScheduleTimes.options + [
     CommandOption(
       "memory", value: "LIMIT",
       help: "most activations on a rank, in shares; half a share is 0.5 (P + 1)"),
@@ -40,13 +37,7 @@ let scheduleSearchCommand = Command(
 
 private func searchSchedule(_ options: ParsedOptions) throws {
   _ = try options.operands()
-  let sizes = 1...Schedule.largestCellCount
-  guard let ranks = try options.integer("pp", in: sizes) else {
-    throw options.usageError("--pp is missing: the pipeline's ranks")
-  }
-  guard let microbatches = try options.integer("microbatches", in: sizes) else {
-    throw options.usageError("--microbatches is missing: the micro-batches of a step")
-  }
+  let (ranks, microbatches) = try ScheduleSource.shape(options)
   let times = try ScheduleTimes(options, stages: ranks)
   let seconds = try options.number("seconds")
   let search: ScheduleSearch

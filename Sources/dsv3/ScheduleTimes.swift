@@ -47,8 +47,8 @@ struct ScheduleTimes {
     }
     let byStage = [try times("f", 1), try times("i", 1), try times("w", 1)]
     let pair = try times("fb", nil, byStage: false)
-    let transfer = try times("p2p", 0, byStage: false)
-    let all = (byStage + [pair, transfer]).compactMap { $0 }.joined()
+    let transfer = try Self.transfer(options)
+    let all = (byStage + [pair]).compactMap { $0 }.joined() + [transfer]
     guard let scale = TimeScale(for: Array(all)) else {
       throw options.usageError("a time is above \(ChunkTimes.range.upperBound)")
     }
@@ -60,7 +60,7 @@ struct ScheduleTimes {
     chunk = ChunkTimes(
       forward: perStage(0), input: perStage(1), weight: perStage(2),
       overlapped: pair.map { scale.units($0[0]) },
-      transfer: transfer.map { scale.units($0[0]) } ?? 0)
+      transfer: scale.units(transfer))
   }
 
   /// The time from rank to rank, 0 if not given.

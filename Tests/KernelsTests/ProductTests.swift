@@ -7,27 +7,34 @@ import Testing
 struct ProductTests {
   /// Every (m, n, k) of a few sizes. fp32 sums of k ≤ 64 products below 1 are off by less than
   /// 64 · 2⁻²⁴ · 64 / 64; the tolerance of 1e-5 leaves room.
+  /// alpha A B + beta C by all three kinds of product, over what C's memory holds at the start.
+  private func expectProducts(
+    _ a: Grid, _ b: Grid, alpha: Double, beta: Double, from c: Grid, onto start: Grid
+  ) {
+    let product = a.times(b)
+    let expected = Grid(c.rows, c.columns) { alpha * product[$0, $1] + beta * c[$0, $1] }
+    let (plain, right, left) = (Margined(start), Margined(start), Margined(start))
+    multiply(
+      Margined(a).matrix, Margined(b).matrix, into: plain.matrix, alpha: Float(alpha),
+      beta: Float(beta))
+    multiplyTransposed(
+      Margined(a).matrix, Margined(b.transposed).matrix, into: right.matrix,
+      alpha: Float(alpha), beta: Float(beta))
+    transposedMultiply(
+      Margined(a.transposed).matrix, Margined(b).matrix, into: left.matrix,
+      alpha: Float(alpha), beta: Float(beta))
+    plain.expect(expected, tolerance: 1e-5, "A B, k = \(a.columns), beta = \(beta)")
+    right.expect(expected, tolerance: 1e-5, "A Bᵀ, k = \(a.columns), beta = \(beta)")
+    left.expect(expected, tolerance: 1e-5, "Aᵀ B, k = \(a.columns), beta = \(beta)")
+  }
+
   @Test(arguments: [0, 1, 7, 9, 64], [0, 1, 8, 31])
   func productsMatchTripleLoops(m: Int, n: Int) {
     for k in [0, 1, 7, 8, 9, 31, 64] {
       var numbers = Numbers(seed: m * 10_000 + n * 100 + k)
       let (a, b, c) = (numbers.grid(m, k), numbers.grid(k, n), numbers.grid(m, n))
       for (alpha, beta) in [(1.0, 0.0), (0.5, 1.0), (-2.0, 0.25)] {
-        let product = a.times(b)
-        let expected = Grid(m, n) { alpha * product[$0, $1] + beta * c[$0, $1] }
-        let (plain, right, left) = (Margined(c), Margined(c), Margined(c))
-        multiply(
-          Margined(a).matrix, Margined(b).matrix, into: plain.matrix, alpha: Float(alpha),
-          beta: Float(beta))
-        multiplyTransposed(
-          Margined(a).matrix, Margined(b.transposed).matrix, into: right.matrix,
-          alpha: Float(alpha), beta: Float(beta))
-        transposedMultiply(
-          Margined(a.transposed).matrix, Margined(b).matrix, into: left.matrix,
-          alpha: Float(alpha), beta: Float(beta))
-        plain.expect(expected, tolerance: 1e-5, "A B, k = \(k)")
-        right.expect(expected, tolerance: 1e-5, "A Bᵀ, k = \(k)")
-        left.expect(expected, tolerance: 1e-5, "Aᵀ B, k = \(k)")
+        expectProducts(a, b, alpha: alpha, beta: beta, from: c, onto: c)
       }
     }
   }
@@ -41,24 +48,10 @@ struct ProductTests {
   func largeProductsMatchTripleLoops(m: Int, n: Int, k: Int) {
     var numbers = Numbers(seed: m + n + k)
     let (a, b, c) = (numbers.grid(m, k), numbers.grid(k, n), numbers.grid(m, n))
-    let product = a.times(b)
     for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (-2.0, 0.25)] {
-      let expected = Grid(m, n) { alpha * product[$0, $1] + beta * c[$0, $1] }
       // Where C isn't read it may hold anything.
       let start = beta == 0 ? Grid(m, n) { _, _ in .nan } : c
-      let (plain, right, left) = (Margined(start), Margined(start), Margined(start))
-      multiply(
-        Margined(a).matrix, Margined(b).matrix, into: plain.matrix, alpha: Float(alpha),
-        beta: Float(beta))
-      multiplyTransposed(
-        Margined(a).matrix, Margined(b.transposed).matrix, into: right.matrix,
-        alpha: Float(alpha), beta: Float(beta))
-      transposedMultiply(
-        Margined(a.transposed).matrix, Margined(b).matrix, into: left.matrix,
-        alpha: Float(alpha), beta: Float(beta))
-      plain.expect(expected, tolerance: 1e-5, "A B, beta = \(beta)")
-      right.expect(expected, tolerance: 1e-5, "A Bᵀ, beta = \(beta)")
-      left.expect(expected, tolerance: 1e-5, "Aᵀ B, beta = \(beta)")
+      expectProducts(a, b, alpha: alpha, beta: beta, from: c, onto: start)
     }
   }
 

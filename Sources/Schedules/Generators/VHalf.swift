@@ -40,7 +40,7 @@ private struct VHalfSearch {
 
   /// Changes the best rule at one place of one rank and keeps what is not worse, over and over.
   private mutating func improve() {
-    var random = MixedBits(seed: 1)
+    var random = SplitMix64(seed: 1)
     while budget > 0, var rule = best?.rule {
       rule.change(at: random.below(ranks), how: random.below(8), by: random.below(6))
       attempt(rule)
@@ -111,20 +111,5 @@ struct VRule {
         }
       }
     }
-  }
-}
-
-/// A sequence of mixed numbers that is the same everywhere (Steele et al. 2014, SplitMix64).
-private struct MixedBits {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func below(_ limit: Int) -> Int {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Int((bits ^ (bits >> 31)) % UInt64(limit))
   }
 }

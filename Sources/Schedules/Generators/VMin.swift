@@ -18,26 +18,6 @@ extension Schedule {
   }
 }
 
-/// What a rank does on one of its two chunks.
-struct VStep: Hashable {
-  enum Kind: Int { case forward, input, weight }
-
-  var kind: Kind
-  /// 0 on the way down, 1 on the way up.
-  var chunk: Int
-  var microbatch: Int
-
-  func action(rank: Int, ranks: Int) -> Action {
-    let cell = Cell(
-      stage: VShape(ranks: ranks).stage(chunk: chunk, rank: rank), microbatch: microbatch)
-    return switch kind {
-    case .forward: .forward(cell)
-    case .input: .backwardInput(cell)
-    case .weight: .backwardWeight(cell)
-    }
-  }
-}
-
 /// The slots of one micro-batch: each stage follows its neighbour at once, with a wait at the three
 /// turns of the fold such that no rank's slots collide when the block is repeated.
 private struct VBlock {

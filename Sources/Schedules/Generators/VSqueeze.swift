@@ -1,48 +1,6 @@
 // Runs V-shaped orders at unit times, slot by slot, so that blocks laid out with room between them
 // move together: a rank that would wait does a weight half that is due anyway.
 
-/// Which forwards and input halves of the folded model are done, and from which slot on.
-struct VProgress {
-  let ranks: Int
-  let microbatches: Int
-  /// By stage × microbatches + microbatch, the slot after which the value is there.
-  private var forwardDone: [Int32]
-  private var inputDone: [Int32]
-
-  init(ranks: Int, microbatches: Int) {
-    self.ranks = ranks
-    self.microbatches = microbatches
-    forwardDone = Array(repeating: .max, count: 2 * ranks * microbatches)
-    inputDone = forwardDone
-  }
-
-  private func index(_ step: VStep, _ rank: Int) -> Int {
-    VShape(ranks: ranks).stage(chunk: step.chunk, rank: rank) * microbatches + step.microbatch
-  }
-
-  /// Whether `step` has its inputs at the beginning of `slot`.
-  func isReady(_ step: VStep, rank: Int, slot: Int) -> Bool {
-    let index = index(step, rank)
-    let now = Int32(slot)
-    switch step.kind {
-    case .forward:
-      return index < microbatches || forwardDone[index - microbatches] <= now
-    case .input:
-      let isLast = index >= (2 * ranks - 1) * microbatches
-      return forwardDone[index] <= now && (isLast || inputDone[index + microbatches] <= now)
-    case .weight: return inputDone[index] <= now
-    }
-  }
-
-  mutating func finish(_ step: VStep, rank: Int, slot: Int) {
-    switch step.kind {
-    case .forward: forwardDone[index(step, rank)] = Int32(slot + 1)
-    case .input: inputDone[index(step, rank)] = Int32(slot + 1)
-    case .weight: break
-    }
-  }
-}
-
 /// Plays orders that are known to finish.
 struct VSqueeze {
   let orders: [[VStep]]

@@ -20,14 +20,6 @@ extension Schedule {
   }
 }
 
-/// The model folded in two over the ranks.
-struct VShape {
-  let ranks: Int
-
-  /// The stage of a rank's chunk 0 (down) or 1 (up).
-  func stage(chunk: Int, rank: Int) -> Int { chunk == 0 ? rank : 2 * ranks - 1 - rank }
-}
-
 /// Writes one rank's list. Phases are named by what they repeat, with the chunk behind each kind.
 private struct ZeroBubbleVRank {
   let ranks: Int

@@ -28,7 +28,7 @@ struct ListRule {
   static let fields = 8
 
   /// A rule by chance.
-  init(_ shape: SearchShape, _ random: inout SearchRandom) {
+  init(_ shape: SearchShape, _ random: inout SplitMix64) {
     let stages = shape.stages
     let limit = shape.limit
     let tapered = random.chance(128)
@@ -51,7 +51,7 @@ struct ListRule {
   }
 
   /// A rule that follows an order, by chance.
-  init(_ shape: SearchShape, following guide: Guide, _ random: inout SearchRandom) {
+  init(_ shape: SearchShape, following guide: Guide, _ random: inout SplitMix64) {
     self.init(shape, &random)
     self.guide = guide
     cap = Array(repeating: shape.limit, count: shape.stages)
@@ -64,7 +64,7 @@ struct ListRule {
   }
 
   /// Changes a few numbers.
-  mutating func mutate(_ shape: SearchShape, _ random: inout SearchRandom) {
+  mutating func mutate(_ shape: SearchShape, _ random: inout SplitMix64) {
     for _ in 0..<(1 + random.below(3)) {
       let field = random.below(Self.fields + 1)
       if field == Self.fields {

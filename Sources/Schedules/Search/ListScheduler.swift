@@ -104,7 +104,7 @@ final class ListScheduler {
   }
 
   /// The order that `rule` makes; nil if the ranks got stuck, which the argument above excludes.
-  func order(_ rule: ListRule, _ random: inout SearchRandom) -> FlatOrder? {
+  func order(_ rule: ListRule, _ random: inout SplitMix64) -> FlatOrder? {
     var order = FlatOrder(shape)
     reset()
     var remaining = 3 * shape.cells
@@ -134,7 +134,7 @@ final class ListScheduler {
 
   /// What the rank does now; nil when it waits, with its clock moved to when it looks again.
   private func choose(
-    _ rank: Int, _ time: Int, _ rule: ListRule, _ random: inout SearchRandom
+    _ rank: Int, _ time: Int, _ rule: ListRule, _ random: inout SplitMix64
   ) -> Choice? {
     let own = deepestStage[rank]
     var best: Choice?

@@ -20,13 +20,13 @@ struct LocalSearch {
   /// A makespan at which there is no need to go on.
   let bound: Int
   private let pairsPay: Bool
-  private var random: SearchRandom
+  private var random: SplitMix64
 
   init(_ clock: OrderClock, bound: Int, seed: UInt64) {
     self.clock = clock
     self.bound = bound
     pairsPay = clock.shape.pairsPay
-    random = SearchRandom(seed: seed)
+    random = SplitMix64(seed: seed)
   }
 
   /// The best order found from `start` within `budget` evaluated actions; stops at the bound and

@@ -243,7 +243,7 @@ extension OrderClock {
   /// The places, last first, of a chain of actions without slack in the order evaluated last, from
   /// one that ends it to one that starts at 0. Where two predecessors are critical, chance takes.
   func criticalPath(
-    _ order: FlatOrder, into path: inout [Int], _ random: inout SearchRandom
+    _ order: FlatOrder, into path: inout [Int], _ random: inout SplitMix64
   ) {
     path.removeAll(keepingCapacity: true)
     var latest = 0

@@ -4,7 +4,7 @@
 enum OrderMove {
   /// Changes `list` near `index`, an action on the critical path. False when nothing came of it.
   static func apply(
-    to list: inout [FlatAction], near index: Int, pairsPay: Bool, _ random: inout SearchRandom
+    to list: inout [FlatAction], near index: Int, pairsPay: Bool, _ random: inout SplitMix64
   ) -> Bool {
     switch random.below(pairsPay ? 12 : 8) {
     case 0..<4: return swap(&list, index)
@@ -32,7 +32,7 @@ enum OrderMove {
 
   /// The nearest weight half at or before `index` goes to a place behind it.
   private static func postponeWeight(
-    _ list: inout [FlatAction], _ index: Int, _ random: inout SearchRandom
+    _ list: inout [FlatAction], _ index: Int, _ random: inout SplitMix64
   ) -> Bool {
     var place = index
     while place >= 0, !list[place].isWeight { place -= 1 }
@@ -43,7 +43,7 @@ enum OrderMove {
 
   /// A lone forward and a lone input backward near `index` become a pair at the place of one.
   private static func pair(
-    _ list: inout [FlatAction], _ index: Int, _ random: inout SearchRandom
+    _ list: inout [FlatAction], _ index: Int, _ random: inout SplitMix64
   ) -> Bool {
     let isForward = list[index].isLoneForward
     guard isForward || list[index].isInput else { return false }
@@ -65,7 +65,7 @@ enum OrderMove {
 
   /// The pair at `index` becomes its parts.
   private static func split(
-    _ list: inout [FlatAction], _ index: Int, _ random: inout SearchRandom
+    _ list: inout [FlatAction], _ index: Int, _ random: inout SplitMix64
   ) -> Bool {
     guard list[index].isPair else { return false }
     let ahead = FlatAction.forward(Int(list[index].forward))
@@ -78,7 +78,7 @@ enum OrderMove {
 
   /// The pair at `index` and another near it exchange their forwards.
   private static func rejoin(
-    _ list: inout [FlatAction], _ index: Int, _ random: inout SearchRandom
+    _ list: inout [FlatAction], _ index: Int, _ random: inout SplitMix64
   ) -> Bool {
     guard list[index].forward >= 0 else { return false }
     let other = index + (random.chance(128) ? 1 : -1) * (1 + random.below(4))

@@ -11,7 +11,7 @@ struct RuleSearch {
   let clock: OrderClock
   let guides: [FlatOrder]
   private let scheduler: ListScheduler
-  private var random: SearchRandom
+  private var random: SplitMix64
 
   private struct Ruled {
     var rule: ListRule
@@ -22,7 +22,7 @@ struct RuleSearch {
     self.clock = clock
     self.guides = guides
     scheduler = ListScheduler(clock.shape)
-    random = SearchRandom(seed: seed)
+    random = SplitMix64(seed: seed)
   }
 
   /// The best orders found, best first, with different makespans; at least one if the shape has

@@ -1,8 +1,8 @@
-// Pseudo-random numbers for the search. A seed gives the same schedule on every machine, which the
-// system's generator would not.
+// Pseudo-random numbers for what is searched for. A seed gives the same schedule on every machine,
+// which the system's generator would not.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SearchRandom {
+/// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
+struct SplitMix64 {
   private var state: UInt64
 
   init(seed: UInt64) { state = seed }
