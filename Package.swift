@@ -53,38 +53,63 @@ let package = Package(
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CSystem"),
 
-    room("ModelSpec"),
+    room("Units"),
+    room("JSON"),
+    room("ModelSpec", ["JSON"]),
     room("Schedules"),
+    room("Fabric", ["Units", "JSON"]),
+    room("Workload", ["Units", "JSON", "ModelSpec", "Schedules"]),
+    room("Simulation", ["Units", "JSON", "ModelSpec", "Schedules", "Fabric", "Workload"]),
     room("Kernels", ["COpenBLAS", "CSystem"]),
-    room("Model", ["Kernels", "ModelSpec"]),
+    room("Model", ["Kernels", "JSON", "ModelSpec"]),
     room("MessagePassing", ["COpenMPI", "CSystem"]),
-    room("RunConfiguration", ["CYAML", "ModelSpec", "Schedules"]),
-    room("Training", ["Model", "Kernels", "ModelSpec", "MessagePassing", "Schedules", "CSystem"]),
+    room("RunConfiguration", ["CYAML", "JSON", "Units", "ModelSpec", "Schedules", "Fabric"]),
+    room(
+      "Training",
+      [
+        "Model", "Kernels", "JSON", "ModelSpec", "MessagePassing", "Schedules", "Workload",
+        "CSystem",
+      ]),
 
-    command("dsv3", ["RunConfiguration", "Model", "ModelSpec", "Schedules", "Kernels", "CSystem"]),
+    command(
+      "dsv3",
+      [
+        "RunConfiguration", "Model", "ModelSpec", "JSON", "Schedules", "Kernels", "Units",
+        "Fabric",
+        "Workload", "Simulation", "CSystem",
+      ]),
     command(
       "dsv3-worker",
       [
         "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec", "Schedules",
-        "CSystem",
+        "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem",
       ]),
 
-    tests("ModelSpecTests", ["ModelSpec"]),
+    tests("UnitsTests", ["Units"]),
+    tests("ModelSpecTests", ["ModelSpec", "JSON"]),
+    tests("FabricTests", ["Fabric", "Units", "JSON"]),
+    tests("WorkloadTests", ["Workload", "Units", "ModelSpec", "Schedules"]),
+    tests(
+      "SimulationTests", ["Simulation", "Workload", "Fabric", "Units", "ModelSpec", "Schedules"]),
     tests("SchedulesTests", ["Schedules"]),
     tests("KernelsTests", ["Kernels"]),
-    tests("ModelTests", ["Model", "Kernels", "ModelSpec"]),
+    tests("ModelTests", ["Model", "Kernels", "JSON", "ModelSpec"]),
     .target(
       name: "MPITestSupport", dependencies: ["MessagePassing"], path: "Tests/MPITestSupport",
       swiftSettings: strict + vectorised),
     tests("MessagePassingTests", ["MessagePassing", "MPITestSupport", "CSystem"]),
-    tests("RunConfigurationTests", ["RunConfiguration", "ModelSpec", "Schedules"]),
+    tests(
+      "RunConfigurationTests",
+      ["RunConfiguration", "JSON", "Units", "ModelSpec", "Schedules", "Fabric"]),
     tests(
       "TrainingTests",
       [
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
-        "Schedules",
+        "Schedules", "Workload", "JSON",
       ]),
-    tests("CommandTests", ["Model", "ModelSpec", "RunConfiguration", "Schedules", "Training"]),
+    tests(
+      "CommandTests",
+      ["Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload"]),
     tests("ProjectTests", []),
   ],
   swiftLanguageModes: [.v6]

@@ -1,6 +1,8 @@
 // Typed access to the members of config.json. Every miss is an error that names the file, the
 // key, the value found and what would fit.
 
+internal import JSON
+
 /// One JSON object of a configuration file, with where it stands.
 struct ConfigObject {
   var source: String

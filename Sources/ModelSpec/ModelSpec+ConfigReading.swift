@@ -2,6 +2,8 @@
 // (`rope_scaling`, top-level `rope_theta`, `torch_dtype`) and in that of transformers 5
 // (`rope_parameters`, `dtype`). What the model here would not compute is refused, not ignored.
 
+internal import JSON
+
 extension ModelSpec {
   /// Reads the sizes from the config.json at `path`.
   ///

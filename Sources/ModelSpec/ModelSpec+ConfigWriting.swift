@@ -1,5 +1,7 @@
 // ModelSpec as Hugging Face's config.json, so that what is trained here loads there.
 
+internal import JSON
+
 /// Which generation of Hugging Face's keys to write.
 package enum ConfigSpelling: String, Sendable, CaseIterable {
   /// `rope_scaling`, top-level `rope_theta`, `torch_dtype`: the released checkpoint's.

@@ -3,8 +3,9 @@
 // describes this machine and has no part in what is trained.
 
 internal import Glibc
+package import JSON
 internal import MessagePassing
-package import ModelSpec
+internal import ModelSpec
 internal import Schedules
 
 /// Sums of processor time and counts, by stage.

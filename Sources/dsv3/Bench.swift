@@ -1,5 +1,6 @@
 // `dsv3 bench`: one rank's training step against this machine's ceiling for matrix products.
 
+import JSON
 import Model
 import ModelSpec
 import RunConfiguration

@@ -1,6 +1,7 @@
 // `dsv3 evaluate`: a checkpoint's logits, losses and gradients on given tokens.
 
 import Glibc
+import JSON
 import Model
 import ModelSpec
 import RunConfiguration

@@ -1,6 +1,7 @@
 // The times of a schedule's actions as a run measured them: action-times.json of its directory.
 
 import Glibc
+import JSON
 import ModelSpec
 import RunConfiguration
 import Schedules

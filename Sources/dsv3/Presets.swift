@@ -1,5 +1,6 @@
 // `dsv3 presets`: what cluster.yaml can name.
 
+import JSON
 import ModelSpec
 import RunConfiguration
 

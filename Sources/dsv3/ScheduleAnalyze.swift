@@ -1,5 +1,6 @@
 // `dsv3 schedule analyze`: when every rank works, waits and what it holds, for given times.
 
+import JSON
 import ModelSpec
 import RunConfiguration
 import Schedules

@@ -1,6 +1,7 @@
 // `dsv3 schedule compare`: all schedules on equal devices and an equal model, as a table, JSON or a
 // picture of small multiples.
 
+import JSON
 import ModelSpec
 import RunConfiguration
 import Schedules

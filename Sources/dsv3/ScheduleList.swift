@@ -1,5 +1,6 @@
 // `dsv3 schedule list`: the schedules that can be made by name.
 
+import JSON
 import ModelSpec
 import RunConfiguration
 import Schedules

@@ -1,5 +1,6 @@
 // `dsv3 config` and `dsv3 presets`: what comes out reads back, and what is wrong is named.
 
+import JSON
 import ModelSpec
 import RunConfiguration
 import Testing

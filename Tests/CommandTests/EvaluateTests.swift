@@ -2,6 +2,7 @@
 // from the command line, within 2e-5 of its largest entry (Tests/Fixtures/golden/README.md).
 
 import Glibc
+import JSON
 import Model
 import ModelSpec
 import Testing

@@ -1,5 +1,6 @@
 // `dsv3 schedule compare` and the pictures that `show` and `compare` write to files.
 
+import JSON
 import ModelSpec
 import Testing
 

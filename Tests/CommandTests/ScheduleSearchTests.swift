@@ -1,5 +1,6 @@
 // `dsv3 schedule search`: the report, the JSON, and a file that the other commands agree with.
 
+import JSON
 import ModelSpec
 import Testing
 

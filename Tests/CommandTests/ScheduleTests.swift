@@ -1,6 +1,7 @@
 // `dsv3 schedule`: figures against a reference (expected.tsv: integer event times computed by
 // another program), files against PyTorch's, and a picture that is as wide as asked.
 
+import JSON
 import ModelSpec
 import Testing
 

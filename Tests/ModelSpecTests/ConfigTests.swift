@@ -1,5 +1,6 @@
 // config.json in both spellings, what is refused and how the refusal reads.
 
+import JSON
 import ModelSpec
 import Testing
 

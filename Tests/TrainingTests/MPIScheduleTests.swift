@@ -2,6 +2,7 @@
 // rank, first and last stage on one rank, a stage on two ranks, halves of backwards anywhere. The
 // schedules are those of the catalog and files: of PyTorch, and written by hand.
 
+import JSON
 import MPITestSupport
 import MessagePassing
 import ModelSpec

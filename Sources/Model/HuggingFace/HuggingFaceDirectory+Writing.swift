@@ -1,6 +1,7 @@
 // Writes a model directory that Hugging Face's tools load, in one file or several.
 
 internal import Glibc
+internal import JSON
 package import ModelSpec
 
 extension HuggingFaceDirectory {

@@ -2,6 +2,7 @@
 // with an index that says which tensor is in which.
 
 internal import Glibc
+internal import JSON
 package import ModelSpec
 
 /// An open model directory. Opening reads the headers of all its files; tensors are read when

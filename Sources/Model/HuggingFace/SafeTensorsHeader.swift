@@ -1,6 +1,7 @@
 // Reads the header of a safetensors file and proves it against the file: nothing here trusts a
 // length, an offset or a shape before it has been compared with the bytes that are there.
 
+internal import JSON
 internal import ModelSpec
 
 /// The checked header.

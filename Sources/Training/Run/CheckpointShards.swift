@@ -1,6 +1,7 @@
 // Which rank writes which weights into which file of a checkpoint: each weight once, by the first
 // rank that holds it. A pure function of the placement, so rank 0 can write the index alone.
 
+internal import JSON
 internal import Model
 internal import ModelSpec
 

@@ -1,8 +1,9 @@
 // state.json of a checkpoint: how far the run was, and the settings that a run must share to go
 // on from it. What differs is named by its key of cluster.yaml.
 
+package import JSON
 internal import Model
-package import ModelSpec
+internal import ModelSpec
 internal import Schedules
 
 /// A checkpoint of another run: settings that can't differ do.

@@ -1,5 +1,6 @@
 // state.json on its way to disk and back.
 
+internal import JSON
 package import Model
 internal import ModelSpec
 

@@ -1,5 +1,6 @@
 // A run from its first step to its closing report: train, record, save, say.
 
+internal import JSON
 internal import MessagePassing
 internal import ModelSpec
 
