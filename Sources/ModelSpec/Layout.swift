@@ -3,7 +3,7 @@
 // ranks"). Pure arithmetic; no MPI.
 
 /// The parallel degrees of a run. World rank = pipeline rank × data + data rank.
-package struct Layout: Equatable, Sendable {
+package struct Layout: Hashable, Sendable {
   package var pipeline: Int
   package var data: Int
   package var expert: Int

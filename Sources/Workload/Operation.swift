@@ -27,13 +27,15 @@ package enum OperationKind: UInt8, Hashable, Sendable, CaseIterable {
   case receive
   // On the collective stream.
   case reduceScatter
+  /// A scalar over all ranks: the gradient's norm.
+  case allReduce
   case allGather
 
   package var stream: Stream {
     switch self {
     case .dispatch, .combine: .exchange
     case .send, .receive: .pipeline
-    case .reduceScatter, .allGather: .collective
+    case .reduceScatter, .allReduce, .allGather: .collective
     default: .compute
     }
   }

@@ -1,0 +1,135 @@
+// The one place where what a rank does becomes operations with dependencies. The builder calls it
+// while it walks a schedule, the trainer's recorder while the trainer performs one; both say what
+// happens in the order in which it happens, and get the same list.
+
+package import Schedules
+
+/// Writes one rank's operations.
+///
+/// The rules: compute waits for every transfer that was finished (exchange) or used (message) since
+/// the compute before it. A transfer starts behind the compute before it, and behind what was
+/// finished or used since.
+package struct OperationWriter: Sendable {
+  package private(set) var operations: [Operation] = []
+  package private(set) var actions: [ActionClass] = []
+  private var lastCompute = -1
+  /// Transfers that the next compute waits for.
+  private var awaited: [Int] = []
+  /// Exchanges under way, and receives that were posted and not yet used.
+  private var exchanges: [Exchange: Int] = [:]
+  private var receives: [Message: Int] = [:]
+  /// Weight gradients that were left for later, by the cell they belong to, in order.
+  private var left: [Cell: [(kind: OperationKind, layer: Int, tokens: Int)]] = [:]
+
+  private struct Exchange: Hashable {
+    var kind: OperationKind
+    var pass: Pass
+    var layer: Int
+    var cell: Cell
+  }
+
+  package init() {}
+
+  /// Everything from now on belongs to the schedule's next compute action.
+  package mutating func begin(_ action: ActionClass) { actions.append(action) }
+
+  // MARK: Compute
+
+  package mutating func compute(
+    _ kind: OperationKind, _ pass: Pass, layer: Int = -1, cell: Cell, tokens: Int
+  ) {
+    append(
+      Operation(
+        kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
+        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited)))
+    lastCompute = operations.count - 1
+    awaited.removeAll(keepingCapacity: true)
+  }
+
+  /// The input half now; the weight half is left until `performWeights`.
+  package mutating func computeInput(
+    _ kind: OperationKind, layer: Int = -1, cell: Cell, tokens: Int
+  ) {
+    compute(kind, .input, layer: layer, cell: cell, tokens: tokens)
+    left[cell, default: []].append((kind, layer, tokens))
+  }
+
+  /// The weight gradients that the cell's backward has left so far, in that order.
+  package mutating func performWeights(_ cell: Cell) {
+    for (kind, layer, tokens) in left.removeValue(forKey: cell) ?? [] {
+      compute(kind, .weight, layer: layer, cell: cell, tokens: tokens)
+    }
+  }
+
+  // MARK: Exchange
+
+  package mutating func start(
+    _ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell, tokens: Int
+  ) {
+    exchanges[Exchange(kind: kind, pass: pass, layer: layer, cell: cell)] = operations.count
+    append(
+      Operation(
+        kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
+        action: actions.count - 1, tokens: tokens, after: behind))
+  }
+
+  package mutating func finish(_ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell) {
+    let key = Exchange(kind: kind, pass: pass, layer: layer, cell: cell)
+    guard let number = exchanges.removeValue(forKey: key) else {
+      preconditionFailure("an exchange is finished once, after it was started")
+    }
+    awaited.append(number)
+  }
+
+  // MARK: Pipeline
+
+  package mutating func send(_ message: Message, to peer: Int, tokens: Int) {
+    append(
+      Operation(
+        kind: .send, pass: message.payload == .activation ? .forward : .input,
+        stage: message.source.stage, microbatch: message.source.microbatch,
+        action: actions.count - 1, tokens: tokens, peer: peer, after: behind))
+  }
+
+  package mutating func receive(_ message: Message, from peer: Int, tokens: Int) {
+    receives[message] = operations.count
+    append(
+      Operation(
+        kind: .receive, pass: message.payload == .activation ? .forward : .input,
+        stage: message.source.stage, microbatch: message.source.microbatch,
+        action: actions.count - 1, tokens: tokens, peer: peer))
+  }
+
+  /// Something is about to need the message's value; nothing to wait for if it was made here.
+  package mutating func use(_ message: Message) {
+    if let number = receives.removeValue(forKey: message) { awaited.append(number) }
+  }
+
+  // MARK: The end of the step
+
+  /// What ZeRO-1 does behind all micro-batches: gradients of each group to their owners, the norm
+  /// over all ranks, the update of the own shards, the new weights to all.
+  package mutating func update(groups: Int) {
+    for group in 0..<groups { collective(.reduceScatter, group) }
+    collective(.allReduce, 0)
+    awaited.append(operations.count - 1)
+    for group in 0..<groups {
+      append(
+        Operation(kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited)))
+      lastCompute = operations.count - 1
+      awaited.removeAll(keepingCapacity: true)
+    }
+    for group in 0..<groups { collective(.allGather, group) }
+  }
+
+  private mutating func collective(_ kind: OperationKind, _ group: Int) {
+    append(Operation(kind: kind, pass: .update, tokens: group, after: behind))
+  }
+
+  /// What a transfer that starts now comes after.
+  private var behind: Dependencies {
+    Dependencies((lastCompute >= 0 ? [lastCompute] : []) + awaited)
+  }
+
+  private mutating func append(_ operation: Operation) { operations.append(operation) }
+}
