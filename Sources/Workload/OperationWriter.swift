@@ -70,7 +70,7 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: behind))
+        action: actions.count - 1, tokens: tokens, after: behind(on: .exchange)))
   }
 
   package mutating func finish(_ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell) {
@@ -88,7 +88,7 @@ package struct OperationWriter: Sendable {
       Operation(
         kind: .send, pass: message.payload == .activation ? .forward : .input,
         stage: message.source.stage, microbatch: message.source.microbatch,
-        action: actions.count - 1, tokens: tokens, peer: peer, after: behind))
+        action: actions.count - 1, tokens: tokens, peer: peer, after: behind(on: .pipeline)))
   }
 
   package mutating func receive(_ message: Message, from peer: Int, tokens: Int) {
@@ -123,12 +123,14 @@ package struct OperationWriter: Sendable {
   }
 
   private mutating func collective(_ kind: OperationKind, _ group: Int) {
-    append(Operation(kind: kind, pass: .update, tokens: group, after: behind))
+    append(
+      Operation(kind: kind, pass: .update, tokens: group, after: behind(on: .collective)))
   }
 
-  /// What a transfer that starts now comes after.
-  private var behind: Dependencies {
-    Dependencies((lastCompute >= 0 ? [lastCompute] : []) + awaited)
+  /// What a transfer that starts now comes after, besides what its own stream did before.
+  private func behind(on stream: Stream) -> Dependencies {
+    let others = awaited.filter { operations[$0].stream != stream }
+    return Dependencies((lastCompute >= 0 ? [lastCompute] : []) + others)
   }
 
   private mutating func append(_ operation: Operation) { operations.append(operation) }

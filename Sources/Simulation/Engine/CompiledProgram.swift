@@ -1,0 +1,104 @@
+// A program in the form the engine runs: streams of steps with positions instead of operation
+// numbers, and neighbouring compute operations that nothing looks between joined into segments.
+
+internal import ModelSpec
+internal import Workload
+
+/// Something a step waits for: a position on a stream of the same rank that must be done, or a
+/// message that must have arrived.
+struct Wait {
+  /// `Stream.rawValue`, or `Wait.message`.
+  var stream: UInt8
+  /// Position on the stream; the message's ordinal.
+  var position: Int32
+
+  static let message: UInt8 = 4
+  static let none = Wait(stream: .max, position: -1)
+}
+
+/// One to three waits, in the order of the operation's dependencies.
+struct Waits {
+  var first = Wait.none
+  var second = Wait.none
+  var third = Wait.none
+
+  init(_ waits: [Wait]) {
+    precondition(waits.count <= 3, "at most three waits")
+    if waits.count > 0 { first = waits[0] }
+    if waits.count > 1 { second = waits[1] }
+    if waits.count > 2 { third = waits[2] }
+  }
+}
+
+/// A run of compute operations.
+struct Segment {
+  var waits: Waits
+  /// Time of the operations whose cost is the same on every rank.
+  var fixed: ComputeTime
+  /// Its routed-expert operations, as a range of the program's `routed`.
+  var routed: Range<Int32>
+  /// Numbers of its operations.
+  var operations: Range<Int32>
+  var action: ActionClass?
+}
+
+/// A routed-expert operation of a segment.
+struct RoutedStep {
+  var operation: Operation
+  var overlapped: Bool
+  /// Which rows it works on; −1 where nothing is exchanged.
+  var cell: Int32
+}
+
+struct ExchangeStep {
+  var waits: Waits
+  var operation: Operation
+  /// Number of the (layer, micro-batch) among the program's.
+  var cell: Int32
+  var number: Int32
+  /// The rows of the cell become known with its first exchange.
+  var isFirst: Bool
+}
+
+struct SendStep {
+  var waits: Waits
+  var operation: Operation
+  var number: Int32
+  /// The message's ordinal at the receiver.
+  var ordinal: Int32
+}
+
+struct CollectiveStep {
+  var waits: Waits
+  var operation: Operation
+  var number: Int32
+}
+
+/// One pipeline rank's step, compiled.
+struct CompiledProgram {
+  var segments: [Segment] = []
+  var routed: [RoutedStep] = []
+  var exchanges: [ExchangeStep] = []
+  var sends: [SendStep] = []
+  var collectives: [CollectiveStep] = []
+  /// Messages that arrive, and exchanged (layer, micro-batch) cells.
+  var messages = 0
+  var cells = 0
+  var operations: [Operation] = []
+  var groups: [ParameterGroup] = []
+  /// By action class, how many the schedule has.
+  var actionCounts = [Int](repeating: 0, count: ActionClass.allCases.count)
+}
+
+/// Identifies a message between two pipeline ranks.
+struct MessageKey: Hashable {
+  var stage: Int16
+  var microbatch: Int32
+  var pass: Pass
+
+  init(_ operation: Operation) {
+    stage = operation.stage
+    microbatch = operation.microbatch
+    pass = operation.pass
+  }
+}

@@ -1,0 +1,144 @@
+// From operations to the engine's streams: positions, segments, message ordinals, prices that are
+// the same on every rank.
+
+internal import Workload
+
+/// Compiles one program after the other.
+struct ProgramCompiler<Costs: StepCosting> {
+  private let programs: [Program]
+  private let costs: Costs
+  private let routedPairs: Int
+  private let hasExchanges: Bool
+  /// By program, the ordinals of the messages that it receives.
+  private let ordinals: [[MessageKey: Int32]]
+
+  /// - Parameter routedPairs: of a micro-batch where nothing is exchanged.
+  init(_ workload: Workload, costs: Costs) {
+    programs = workload.programs
+    self.costs = costs
+    routedPairs = workload.shape.tokens * workload.shape.expertsPerToken
+    hasExchanges = workload.routing != .none
+    ordinals = workload.programs.map { program in
+      var ordinals: [MessageKey: Int32] = [:]
+      for operation in program.operations where operation.kind == .receive {
+        ordinals[MessageKey(operation)] = Int32(ordinals.count)
+      }
+      return ordinals
+    }
+  }
+
+  func compile() -> [CompiledProgram] { programs.indices.map(compile) }
+
+  private func compile(_ index: Int) -> CompiledProgram {
+    let program = programs[index]
+    var result = CompiledProgram()
+    result.operations = program.operations
+    result.groups = program.groups
+    result.messages = ordinals[index].count
+    for action in program.actions { result.actionCounts[Int(action.rawValue)] += 1 }
+    var cells: [Int64: Int32] = [:]
+    let places = placesOnStreams(program, ordinals[index])
+    let awaited = awaitedByTransfers(program)
+    for (number, operation) in program.operations.enumerated() {
+      let waits = Waits(operation.after.numbers.map { places[$0] })
+      let cellKey = Int64(operation.layer) << 32 | Int64(operation.microbatch)
+      switch operation.stream {
+      case .compute:
+        let cell = operation.kind == .routedExperts ? cells[cellKey] : nil
+        add(
+          operation, number, cell: cell ?? -1,
+          joins: joinsBefore(number, program, awaited), waits, program, to: &result)
+      case .exchange:
+        let isFirst = cells[cellKey] == nil
+        let cell = cells[cellKey] ?? Int32(cells.count)
+        cells[cellKey] = cell
+        result.exchanges.append(
+          ExchangeStep(
+            waits: waits, operation: operation, cell: cell, number: Int32(number),
+            isFirst: isFirst))
+      case .pipeline where operation.kind == .send:
+        guard let ordinal = ordinals[Int(operation.peer)][MessageKey(operation)] else {
+          preconditionFailure("a checked workload receives what is sent")
+        }
+        result.sends.append(
+          SendStep(waits: waits, operation: operation, number: Int32(number), ordinal: ordinal))
+      case .pipeline: break
+      case .collective:
+        result.collectives.append(
+          CollectiveStep(waits: waits, operation: operation, number: Int32(number)))
+      }
+    }
+    result.cells = cells.count
+    return result
+  }
+
+  /// Whether a compute operation continues the segment before it: it waits for nothing, no
+  /// transfer looks at the point between, and both belong to one action.
+  private func joinsBefore(_ number: Int, _ program: Program, _ awaited: [Bool]) -> Bool {
+    let operation = program.operations[number]
+    guard operation.after.numbers.isEmpty, operation.pass != .update else { return false }
+    var before = number - 1
+    while before >= 0, program.operations[before].stream != .compute { before -= 1 }
+    return before >= 0 && !awaited[before]
+      && program.operations[before].action == operation.action
+  }
+
+  private func add(
+    _ operation: Operation, _ number: Int, cell: Int32, joins: Bool, _ waits: Waits,
+    _ program: Program, to result: inout CompiledProgram
+  ) {
+    let action = operation.action >= 0 ? program.actions[Int(operation.action)] : nil
+    if !joins {
+      let routed = Int32(result.routed.count)
+      result.segments.append(
+        Segment(
+          waits: waits, fixed: .zero, routed: routed..<routed,
+          operations: Int32(number)..<Int32(number), action: action))
+    }
+    let last = result.segments.count - 1
+    result.segments[last].operations =
+      result.segments[last].operations.lowerBound..<Int32(number + 1)
+    let overlapped = action == .overlapped
+    if operation.kind == .optimizer {
+      result.segments[last].fixed =
+        result.segments[last].fixed + costs.optimizer(program.groups[Int(operation.tokens)])
+    } else if operation.kind == .routedExperts, hasExchanges {
+      precondition(cell >= 0, "routed experts work on what was dispatched")
+      result.routed.append(
+        RoutedStep(operation: operation, overlapped: overlapped, cell: cell))
+      let start = result.segments[last].routed.lowerBound
+      result.segments[last].routed = start..<Int32(result.routed.count)
+    } else {
+      result.segments[last].fixed =
+        result.segments[last].fixed
+        + costs.compute(operation, pairs: routedPairs, overlapped: overlapped)
+    }
+  }
+
+  /// By operation: where later operations of the rank find it done.
+  private func placesOnStreams(
+    _ program: Program, _ ordinals: [MessageKey: Int32]
+  ) -> [Wait] {
+    let awaited = awaitedByTransfers(program)
+    var counts = [Int32](repeating: 0, count: Stream.allCases.count)
+    return program.operations.indices.map { number in
+      let operation = program.operations[number]
+      if operation.kind == .receive {
+        return Wait(stream: Wait.message, position: ordinals[MessageKey(operation)] ?? -1)
+      }
+      let stream = Int(operation.stream.rawValue)
+      let continues = operation.stream == .compute && joinsBefore(number, program, awaited)
+      if !continues { counts[stream] += 1 }
+      return Wait(stream: operation.stream.rawValue, position: counts[stream] - 1)
+    }
+  }
+
+  /// By operation: whether a later one names it.
+  private func awaitedByTransfers(_ program: Program) -> [Bool] {
+    var awaited = [Bool](repeating: false, count: program.operations.count)
+    for operation in program.operations {
+      for number in operation.after.numbers { awaited[number] = true }
+    }
+    return awaited
+  }
+}
