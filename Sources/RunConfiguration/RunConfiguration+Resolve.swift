@@ -104,9 +104,12 @@ extension RunConfiguration {
   }
 
   /// Model and schedule, each checked and then checked against the other.
+  /// The virtual clock's cluster and model are checked, too.
   /// - Throws: `ConfigurationError` also when layers, stages and experts do not fit the layout.
   package func resolve() throws(ConfigurationError) -> (model: ModelSpec, schedule: Schedule) {
     try check("schedule.name", names: "schedule", known: ScheduleCatalog.names)
+    _ = try clusterSpec()
+    _ = try chargedModel()
     let model = try resolvedModel()
     let schedule = try resolvedSchedule()
     try validate(spec: model, stages: schedule.stages)

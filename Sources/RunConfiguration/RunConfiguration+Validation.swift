@@ -34,6 +34,7 @@ extension RunConfiguration {
         "\(shown("layout.expert")) does not divide layout.data = \(shown("layout.data")); "
           + "it may be \(divisors(of: layout.data))")
     }
+    try validateFaults()
     let factors = [
       plan.steps, plan.sequenceLength, plan.microBatch, plan.microBatches, layout.data,
     ]

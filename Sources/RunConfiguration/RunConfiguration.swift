@@ -25,6 +25,10 @@ package enum ScheduleSelection: Equatable, Sendable {
 package enum Routing: String, Sendable, CaseIterable {
   /// By the trained router.
   case learned
+  /// All experts get the same number of tokens.
+  case balanced
+  /// Drawn by the popularity of the experts; only in a simulation.
+  case sampled
 }
 
 /// How tokens travel to their experts' ranks and back.
@@ -57,12 +61,22 @@ package struct RunConfiguration: Sendable {
   package var mtpDepth: Int? = 1
   /// Dimensions that differ from the preset's or config.json's.
   package var dimensions = DimensionOverrides()
-  /// Name of the model whose shapes the virtual clock charges.
-  package var chargeAs = "deepseek-v3"
+  /// Name of the model whose shapes the virtual clock charges, or nil for the run's own.
+  package var chargeAs: String? = "deepseek-v3"
+  /// Tokens of a sequence that the virtual clock charges, or nil for `chargedSequenceLength`'s
+  /// default.
+  package var chargeSequence: Int?
+  package var chargePrecision = ChargedPrecision.fp8
   package var routing = Routing.learned
+  /// Coefficient of variation of an expert's popularity under sampled routing.
+  package var routingSkew = 0.0
+  /// Decides what is drawn under sampled routing.
+  package var routingSeed: UInt64 = 1
 
   /// Name of the simulated hardware.
   package var clusterPreset = "h800"
+  /// Constants that differ from the preset's.
+  package var cluster = ClusterOverrides()
   package var layout = Layout(pipeline: 4, data: 4, expert: 4, gpusPerNode: 2)
   /// Layers of each stage in order, or nil to balance the stages by FLOPs.
   package var stageLayers: [Int]?
@@ -86,6 +100,10 @@ package struct RunConfiguration: Sendable {
   package var checkpointEvery = 50
   /// Checkpoints kept; older ones are deleted.
   package var checkpointKeep = 2
+  /// Whether a simulation does ranks that do the same only once.
+  package var foldsSimulation = false
+  /// Steps between recorded workloads that are kept; nil keeps that of the last step, 0 none.
+  package var recordEvery: Int?
   /// Directory of the run's output, or nil for `runs/<date>-<time>/`.
   package var runDirectory: String?
 

@@ -7,7 +7,8 @@ internal import ModelSpec
 extension RunConfiguration {
   /// All keys, in the order of the file.
   package static let schema: [SettingKey] =
-    modelKeys + dimensionKeys + clusterKeys + trainingKeys + optimizerKeys + outputKeys
+    modelKeys + dimensionKeys + routingKeys + clusterKeys + layoutKeys + trainingKeys
+    + optimizerKeys + dataKeys + simulationKeys + outputKeys
 
   private static let modelKeys: [SettingKey] = [
     SettingKey(
@@ -17,11 +18,20 @@ extension RunConfiguration {
       "model.path", insteadOf: "model.preset", \.modelPath, .text("a directory"),
       "A directory with Hugging Face's config.json; not together with model.preset."),
     SettingKey(
-      "model.charge_as", \.chargeAs, .text("the name of a model"),
-      "The model whose shapes the virtual clock charges; kept for the simulator, no effect yet."),
+      "model.charge_as", \.chargeAs, .orWord("none", .text("the name of a model")),
+      "The model whose shapes the virtual clock charges; none charges the run's own."),
     SettingKey(
-      "model.routing", \.routing, .choice(notYet: ["balanced"]),
-      "How tokens find their experts: by the trained router."),
+      "model.charge_sequence", \.chargeSequence,
+      .orWord("default", .integer(1...SizeLimit.sequence)), unit: "tokens",
+      "Length of a sequence that the virtual clock charges; default is the report's 4096 with a "
+        + "model in charge_as, and otherwise the run's."),
+    SettingKey(
+      "model.charge_precision", \.chargePrecision, .choice(),
+      "Number format of the matrix multiplications that the virtual clock charges."),
+    SettingKey(
+      "model.routing", \.routing, .choice(),
+      "How tokens find their experts: by the trained router, all experts alike, or, only in a "
+        + "simulation, drawn by the popularity of the experts."),
     SettingKey(
       "model.mtp.depth", \.mtpDepth, .orWord("default", .integer(0...SizeLimit.layers)),
       unit: "modules", "Multi-token-prediction modules; default is the model's own number."),
@@ -97,13 +107,7 @@ extension RunConfiguration {
       meaning)
   }
 
-  private static let clusterKeys: [SettingKey] = [
-    SettingKey(
-      "cluster.preset", \.clusterPreset, .text("the name of a cluster"),
-      "The simulated hardware; kept for the simulator, no effect yet."),
-    SettingKey(
-      "cluster.gpus_per_node", \.layout.gpusPerNode, .integer(1...SizeLimit.ranks), unit: "ranks",
-      "Neighbouring ranks that count as the GPUs of one node, joined by NVLink."),
+  private static let layoutKeys: [SettingKey] = [
     SettingKey(
       "layout.pipeline", \.layout.pipeline, .integer(1...SizeLimit.ranks), unit: "ranks",
       "Ranks of a pipeline."),
@@ -200,7 +204,7 @@ extension RunConfiguration {
       "Where λ changes."),
   ]
 
-  private static let outputKeys: [SettingKey] = [
+  private static let dataKeys: [SettingKey] = [
     SettingKey(
       "data.sources", \.dataSources, .list(of: .text("a path"), "a list of files and directories"),
       "Files and directories of text, relative to the working directory."),
@@ -208,6 +212,9 @@ extension RunConfiguration {
     SettingKey(
       "data.held_out", \.heldOutShare, .belowOne, unit: "share of the bytes",
       "Text that is not trained on and measures the loss at the end."),
+  ]
+
+  private static let outputKeys: [SettingKey] = [
     SettingKey(
       "checkpoint.every", \.checkpointEvery, .integer(0...SizeLimit.steps), unit: "steps",
       "Steps between checkpoints; 0 writes none."),

@@ -6,7 +6,8 @@ package enum SettingValue: Equatable, Sendable {
   case unsigned(UInt64)
   case number(Double)
   case text(String)
-  /// A word of the configuration language, such as `report`.
+  case boolean(Bool)
+  /// A word of the configuration language, such as `report`, or a number with its unit.
   case word(String)
   /// The word for "not given here", such as `default`; JSON's null.
   case absent(String)
@@ -18,6 +19,7 @@ package enum SettingValue: Equatable, Sendable {
     case .integer(let value): String(value)
     case .unsigned(let value): String(value)
     case .number(let value): written(value)
+    case .boolean(let value): String(value)
     case .text(let value): quotedIfNeeded(value)
     case .word(let value), .absent(let value): value
     case .list(let values): "[" + values.map(\.yaml).joined(separator: ", ") + "]"

@@ -4,10 +4,19 @@
 package import ModelSpec
 
 extension RunConfiguration {
-  /// Checks that a run of `size` MPI ranks can take this layout.
+  /// Ways of routing that a run can train with.
+  private static let trainableRoutings: [Routing] = [.learned]
+
+  /// Checks that `size` MPI ranks can train with this layout, and with this routing.
   /// - Parameter spec: the model, so that only layouts it allows are proposed.
   /// - Throws: `ConfigurationError` (exit code 78) with layouts for `size` ranks.
   package func checkWorld(size: Int, spec: ModelSpec? = nil) throws(ConfigurationError) {
+    guard Self.trainableRoutings.contains(routing) else {
+      let list = Self.trainableRoutings.map(\.rawValue).joined(separator: " or ")
+      throw error(
+        at: "model.routing",
+        "'\(routing.rawValue)' is for simulations; a run can train with \(list)")
+    }
     guard size != layout.worldSize else { return }
     let ranks = size == 1 ? "1 MPI rank was" : "\(size) MPI ranks were"
     var text =

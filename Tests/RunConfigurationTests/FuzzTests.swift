@@ -36,7 +36,9 @@ import Testing
     var random = SplitMix64(seed: 17)
     let seeds = [
       "layout={pipeline: 2, data: 1, expert: 1}", "data.sources=[docs, 'a b']",
-      "training.learning_rate=1e-3", "model.dimensions.query_compression=none",
+      "training.learning_rate=1e-3", "cluster.network.nic=400 Gbps",
+      "cluster.faults={slow_gpus: [5:0.8, 6: 2], dead_nics: [3]}",
+      "model.dimensions.query_compression=none",
     ].map { Array($0.utf8) }
     for round in 0..<20_000 {
       let bytes = mutated(seeds[round % seeds.count], using: &random)
@@ -55,7 +57,7 @@ import Testing
     let tokens = [
       ": ", "- ", "[", "]", "{", "}", ",", "\"", "'", "#", "&a", "*a", "!!int ", "|\n", ">\n",
       "\t", "\n", "\r", "---\n", "...\n", "? ", "%YAML 1.1\n", "\\u0000", "\u{FEFF}", "<<: ",
-      "99999999999999999999", "-1", "1e400", "default", "none",
+      "99999999999999999999", " GB/s", "us", ":0.5", "-1", "1e400", "default", "none",
     ]
     var bytes = seed
     for _ in 0..<Int.random(in: 1...4, using: &random) {

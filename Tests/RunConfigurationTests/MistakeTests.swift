@@ -23,7 +23,8 @@ import Testing
     Mistake(
       "typo in a key", "steps: 1\n",
       "cluster.yaml:1:1: steps: unknown key; did you mean 'training.steps'? Keys of the file "
-        + "are: model, cluster, layout, schedule, precision, training, data, checkpoint, run."),
+        + "are: model, routing, cluster, layout, schedule, precision, training, data, simulation, "
+        + "checkpoint, run."),
     Mistake(
       "typo in a nested key", "schedule: {name: 1f1b, microbatchs: 4}\n",
       "cluster.yaml:1:24: schedule.microbatchs: unknown key; did you mean 'microbatches'? Keys "
@@ -49,13 +50,13 @@ import Testing
         + "stages, exchange, got '4'"),
     Mistake(
       "file that is a list", "- layout\n",
-      "cluster.yaml:1:1: expected a mapping with the keys model, cluster, layout, schedule, "
-        + "precision, training, data, checkpoint, run, got a list"),
+      "cluster.yaml:1:1: expected a mapping with the keys model, routing, cluster, layout, "
+        + "schedule, precision, training, data, simulation, checkpoint, run, got a list"),
     Mistake(
       "no space after the colon", "precision:fp32\n",
-      "cluster.yaml:1:1: expected a mapping with the keys model, cluster, layout, schedule, "
-        + "precision, training, data, checkpoint, run, got 'precision:fp32'; a space belongs "
-        + "after ':'"),
+      "cluster.yaml:1:1: expected a mapping with the keys model, routing, cluster, layout, "
+        + "schedule, precision, training, data, simulation, checkpoint, run, got "
+        + "'precision:fp32'; a space belongs after ':'"),
   ]
 
   static let values = [
@@ -92,9 +93,6 @@ import Testing
     Mistake(
       "choice of a later version", "precision: bf16",
       "cluster.yaml:1:12: precision: 'bf16' is not available yet; expected fp32"),
-    Mistake(
-      "routing of a later version", "model: {routing: balanced}",
-      "cluster.yaml:1:18: model.routing: 'balanced' is not available yet; expected learned"),
     Mistake(
       "key without a value", "training:\n  steps:\n  sequence: 1",
       "cluster.yaml:2:9: training.steps: expected a whole number ≥ 1, got nothing"),
@@ -204,7 +202,8 @@ import Testing
     (
       "pipeline=2",
       "--set pipeline=2: unknown key; did you mean 'layout.pipeline'? Keys of the file are: "
-        + "model, cluster, layout, schedule, precision, training, data, checkpoint, run."
+        + "model, routing, cluster, layout, schedule, precision, training, data, simulation, "
+        + "checkpoint, run."
     ),
     (
       "layout={pipline: 2}",

@@ -1,15 +1,20 @@
 // Values that are accepted: each key reaches its property, defaults fill the rest, `--set` wins
 // over the file.
 
+import Fabric
 import ModelSpec
 import RunConfiguration
 import Testing
+import Units
 
 @Suite struct ReadingTests {
   @Test func everyKeyReachesItsProperty() throws {
     let read = try configuration(repositoryFile("Tests/Fixtures/configuration/every-key.yaml"))
     #expect(read.modelSource == .path("models/tiny model"))
-    #expect(read.chargeAs == "dsv3-mini" && read.routing == .learned)
+    #expect(read.chargeAs == "dsv3-mini" && read.routing == .balanced)
+    #expect(read.chargeSequence == 2048 && read.chargePrecision == .bf16)
+    #expect(read.routingSkew == 0.25 && read.routingSeed == 9)
+    #expect(read.foldsSimulation && read.recordEvery == 10)
     #expect(read.mtpDepth == 2 && read.vocabularySize == 300 && read.initializerRange == 0.02)
     #expect(read.clusterPreset == "h20")
     #expect(read.layout == Layout(pipeline: 3, data: 6, expert: 2, gpusPerNode: 3))
@@ -44,6 +49,35 @@ import Testing
     plan.mtpWeightSwitch = 0.5
     plan.mtpConvention = .report
     #expect(read.plan == plan)
+  }
+
+  @Test func everyConstantOfTheClusterReachesItsProperty() throws {
+    let read = try configuration(repositoryFile("Tests/Fixtures/configuration/every-key.yaml"))
+    var expected = ClusterOverrides()
+    expected.sms = 78
+    expected.memory = ByteCount(96 << 30)
+    expected.memoryBandwidth = Bandwidth(bytesPerSecond: 4e12)
+    expected.peakBF16 = ComputeRate(flopsPerSecond: 148e12)
+    expected.peakFP8 = ComputeRate(flopsPerSecond: 296e12)
+    expected.speed = 0.9
+    expected.nvlink = Bandwidth(bytesPerSecond: 450e9)
+    expected.nvlinkLatency = VirtualDuration(picoseconds: 1_500_000)
+    expected.nic = Bandwidth(bytesPerSecond: 50e9)
+    expected.nodesPerLeaf = 4
+    expected.oversubscription = 2
+    expected.spines = 16
+    expected.paths = .ecmp
+    expected.planes = 2
+    expected.sameLeafLatency = VirtualDuration(picoseconds: 2_000_000)
+    expected.crossLeafLatency = VirtualDuration(picoseconds: 1_000_000)
+    expected.exchangeSMs = 24
+    expected.nicEfficiency = 0.9
+    expected.nvlinkEfficiency = 0.7
+    expected.overlapEfficiency = 0.6
+    expected.notify = .zero
+    expected.unified = true
+    expected.faults = Faults(slowGPUs: [5: 0.8], deadNICs: [3, 4])
+    #expect(read.cluster == expected)
   }
 
   @Test func dimensionsReplaceThoseOfTheModel() throws {
