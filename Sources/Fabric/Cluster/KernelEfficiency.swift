@@ -48,18 +48,21 @@ package struct MemoryCost: Hashable, Sendable {
 
 /// All fitted constants of a GPU's kernels.
 package struct KernelEfficiency: Hashable, Sendable {
+  /// FLOPs of the router GEMM that `router` is the time of: 4096 tokens, 256 experts, hidden 7168.
+  package static let routerFLOPs = 2.0 * 4096 * 256 * 7168
+
   /// SMs that the constants were measured on, and the exponent of the power limit: the rate of an
   /// SM goes with (measuredSMs / SMs)^powerExponent.
   package var measuredSMs: Int
   package var powerExponent: Double
   package var gemmFP8: TileCost
   package var weightGradientFP8: TileCost
-  /// BF16 GEMMs of router and head, as a rate per SM.
+  /// Large BF16 GEMMs (the head), as a rate per SM.
   package var gemmBF16PerSM: ComputeRate
   /// Causal FLOPs a second and SM of the attention kernels.
   package var attentionForwardPerSM: ComputeRate
   package var attentionBackwardPerSM: ComputeRate
-  /// One router GEMM (small, of a fixed shape).
+  /// One router GEMM of `routerFLOPs`.
   package var router: VirtualDuration
   package var memoryLaunch: VirtualDuration
   /// By `MemoryClass`.
