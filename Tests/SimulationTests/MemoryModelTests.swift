@@ -40,18 +40,20 @@ import Units
     // Halves in multiples of 16: 157 → 80; 133 dense → 80 and 48 experts → 32. Two FP32 moments.
     #expect(first.optimizer == ByteCount(8 * 80))
     #expect(last.optimizer == ByteCount(8 * (80 + 32)))
-    // Messages: one hidden state and one gradient. Working space: of rank 0 attention's, gradients
-    // of query 4, keys and values 4, latents 7, output 4, core 2, input 4. Cosines and sines: 2.
-    #expect(first.buffers == ByteCount(16 * (2 * 4 + 25 + 2)))
-    #expect(model.fullest.rank == 0)
-    #expect(model.fullest.bytes.total == ByteCount(1984 + 628 + 628 + 640 + 560))
+    // Messages: one hidden state and one gradient. Working space: of the dense MLP, which runs
+    // backward first: gradients of output 4, SwiGLU output 5, input 4. Cosines and sines: 2.
+    #expect(first.buffers == ByteCount(16 * (2 * 4 + 13 + 2)))
+    // Rank 1 works in experts and head (26, as below) and has two selection biases of 4 bytes.
+    #expect(last.buffers == ByteCount(16 * (2 * 4 + 26 + 2) + 8))
+    #expect(model.fullest.rank == 1)
+    #expect(model.fullest.bytes.total == ByteCount(1344 + 724 + 724 + 896 + 584))
     #expect("\(first.json)" == "an object of 6")
   }
 
   // Of the floats above, after the input half: attention keeps normed 4, latents 3 and 2, output 2
   // and adds gradients 4+4+7+4: 30; dense keeps 19, adds 4: 23; experts keep 4+6+5+6, add the
-  // router's logits 2, 4 and the rows' 4: 31; the head keeps 11. A micro-batch is 146 whole and
-  // 125 between its halves.
+  // router's logits 2 and the output 4, which the experts share: 27; the head keeps 11. A
+  // micro-batch is 146 whole and 121 between its halves.
   @Test func aWeightHalfKeepsItsOperandsUntilItIsDone() throws {
     func cell(_ microbatch: Int) -> Cell { Cell(stage: 0, microbatch: microbatch) }
     let schedule = try Schedule(
@@ -65,8 +67,12 @@ import Units
     let model = MemoryModel(
       model: Self.tiny, layout: Layout(pipeline: 1, data: 1, expert: 1, gpusPerNode: 1),
       schedule: schedule, stages: [0..<2], tokens: 4, sequenceLength: 4, plan: .plain)
-    // 125 + 146; the second input half: experts and head +10 −14, attention +19: the peak.
-    #expect(model.bytes(ofPipelineRank: 0).activations == ByteCount(16 * 286))
+    // The peak is where the second input half begins: 121 + 146, and in experts and head the
+    // gradients above, of SwiGLU outputs 2 + 2, rows 4, normed residual 4, of the head's input 8.
+    let bytes = model.bytes(ofPipelineRank: 0)
+    #expect(bytes.activations == ByteCount(16 * 267))
+    // With cosines and sines of 2, and two FP32 selection biases.
+    #expect(bytes.buffers == ByteCount(16 * (26 + 2) + 8))
     #expect(model.peak(ofPipelineRank: 0).microbatches == [0: 2])
   }
 

@@ -60,7 +60,7 @@ import Testing
   }
 
   /// The analysis counts a micro-batch between its halves as nothing or as whole; in bytes it is
-  /// what its weight half needs, and while an input half runs what that makes comes on top.
+  /// what its weight half needs.
   @Test(arguments: ["zb1p", "zb-h2", "zb-v", "interleaved-zb", "dualpipev"], [2, 4])
   func splitBackwardsAreBetweenTheirTwoCounts(_ name: String, _ ranks: Int) throws {
     let schedule = try ScheduleCatalog.make(name: name, ranks: ranks, microbatches: 4 * ranks)
@@ -68,10 +68,9 @@ import Testing
     let stage = try Self.stage(layers: 1, .plain)
     let halves = [stage.units[0].attention, stage.units[0].mlp]
     let most = halves.reduce(0) { $0 + max($1.kept, $1.forwardToWeight + $1.inputToWeight) }
-    let spare = halves.map(\.inputToWeight).max() ?? 0
     for (rank, peak) in Self.peaks(schedule, stage).enumerated() {
       #expect(peak.bytes >= (analysis.peakActivations[rank] - 1) * stage.kept)
-      #expect(peak.bytes <= analysis.peakActivationsToWeight[rank] * most + spare)
+      #expect(peak.bytes <= analysis.peakActivationsToWeight[rank] * most)
     }
   }
 

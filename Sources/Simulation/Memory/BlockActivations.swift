@@ -87,6 +87,8 @@ package struct BlockActivations: Sendable {
       hasExperts ? spec.sharedExperts * spec.expertIntermediateSize : spec.denseIntermediateSize
     if width > 0 {
       keepSwiGLU(hasExperts ? "shared" : "dense", rows: tokens, width: width, in: &part)
+    }
+    if width > 0 || layout.expert == 1 {
       part.keep("block's output gradient", bytes(hidden, plan.operand), .inputToWeight)
     }
     if hasExperts { keepRouted(in: &part) }
@@ -101,16 +103,17 @@ package struct BlockActivations: Sendable {
     func received(_ format: StorageFormat) -> Int {
       format.bytes(rows: rows.received, columns: hidden)
     }
-    // Alone in its group, a rank's experts read the normed residual itself.
+    // Alone in its group, a rank's experts read the normed residual and the block's output gradient
+    // where they are.
     if layout.expert > 1 {
       part.keep("dispatched rows", received(plan.operand), .forwardToWeight)
+      part.keep("output gradient of the rows", received(plan.operand), .inputToWeight)
     }
     // Expert and gate of each slot of a received row; row, slot and gate of each pair.
     part.keep(
       "routes of the rows", 4 * (2 * rows.received * perToken + 3 * rows.pairs),
       .forwardToWeight)
     keepSwiGLU("routed", rows: rows.pairs, width: spec.expertIntermediateSize, in: &part)
-    part.keep("output gradient of the rows", received(plan.operand), .inputToWeight)
     part.work(received(plan.stream))
   }
 

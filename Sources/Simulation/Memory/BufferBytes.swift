@@ -12,7 +12,7 @@ struct BufferBytes {
 
   /// - Parameters:
   ///   - layers: of all the rank's stages, MTP blocks included.
-  ///   - workingSpace: the most that a half of one of their blocks needs.
+  ///   - workingSpace: of the half of a block that runs at the peak.
   func bytes(ofPipelineRank rank: Int, layers: [Int], workingSpace: Int) -> Int {
     let expertLayers = layers.count { block.spec.hasExperts(layer: $0) }
     let selectionBias = 4 * block.spec.routedExperts * expertLayers

@@ -4,9 +4,12 @@
 
 package import Schedules
 
-/// The moment at which a rank holds the most.
+/// The moment at which a rank needs the most for its micro-batches.
 package struct HeldPeak: Hashable, Sendable {
+  /// What it keeps of them then.
   package fileprivate(set) var bytes = 0
+  /// What the half that is running backward makes beside that.
+  package fileprivate(set) var workingSpace = 0
   /// By stage, the micro-batches that it holds something of then.
   package fileprivate(set) var microbatches: [Int: Int] = [:]
 
@@ -40,19 +43,22 @@ private struct HeldBytes {
         add(unit.mlp.kept)
       }
     case .backward(let cell):
-      for unit in units(cell) { add(-unit.attention.kept - unit.mlp.kept) }
+      for unit in units(cell).reversed() {
+        runBackward(unit.mlp)
+        runBackward(unit.attention)
+      }
       held[cell.stage, default: 0] -= 1
     case .backwardInput(let cell):
       for unit in units(cell).reversed() {
         for half in [unit.mlp, unit.attention] {
-          add(half.inputToWeight)
-          add(-half.forwardToInput)
+          record(working: half.workingSpace)
+          now += half.inputToWeight - half.forwardToInput
         }
       }
     case .backwardWeight(let cell):
       for unit in units(cell) {
         for half in [unit.mlp, unit.attention] {
-          add(-half.forwardToWeight - half.inputToWeight)
+          now -= half.forwardToWeight + half.inputToWeight
         }
       }
       held[cell.stage, default: 0] -= 1
@@ -67,9 +73,9 @@ private struct HeldBytes {
     let going = Array(units(backward).reversed())
     for index in 0..<max(coming.count, going.count) {
       if index < coming.count { add(coming[index].attention.kept) }
-      if index < going.count { add(-going[index].mlp.kept) }
+      if index < going.count { runBackward(going[index].mlp) }
       if index < coming.count { add(coming[index].mlp.kept) }
-      if index < going.count { add(-going[index].attention.kept) }
+      if index < going.count { runBackward(going[index].attention) }
     }
     held[backward.stage, default: 0] -= 1
   }
@@ -81,10 +87,22 @@ private struct HeldBytes {
     return stage.units
   }
 
+  /// A forward leaves `bytes`.
   mutating func add(_ bytes: Int) {
     now += bytes
-    guard now > peak.bytes else { return }
+    record(working: 0)
+  }
+
+  /// Both halves of the gradients, after which nothing is left.
+  mutating func runBackward(_ half: SavedTensors) {
+    record(working: half.workingSpace)
+    now -= half.kept
+  }
+
+  mutating func record(working: Int) {
+    guard now + working > peak.bytes + peak.workingSpace else { return }
     peak.bytes = now
+    peak.workingSpace = working
     peak.microbatches = held.filter { $0.value > 0 }
   }
 }

@@ -75,7 +75,7 @@ package struct MemoryModel: Sendable {
         buffers: ByteCount(
           buffers.bytes(
             ofPipelineRank: rank, layers: held.flatMap { weights.blockLayers($0) },
-            workingSpace: held.map { activations[$0].workingSpace }.max() ?? 0)))
+            workingSpace: peak.workingSpace)))
       return RankMemory(bytes: bytes, peak: peak, weights: count)
     }
   }
@@ -83,7 +83,7 @@ package struct MemoryModel: Sendable {
   /// What the fullest data rank of `rank` needs: the first, whose optimizer shards are the largest.
   package func bytes(ofPipelineRank rank: Int) -> MemoryBytes { byRank[rank].bytes }
 
-  /// The activations of `rank` at their peak, and whose they are.
+  /// The moment at which `rank` needs the most, and whose activations it holds then.
   package func peak(ofPipelineRank rank: Int) -> HeldPeak { byRank[rank].peak }
 
   /// Weights that `rank` holds.

@@ -31,7 +31,7 @@ package struct SavedTensors: Hashable, Sendable {
 
   /// Bytes that a forward adds.
   package var kept: Int { forwardToInput + forwardToWeight }
-  /// Working space of the backward: what it makes, kept until the weight half or not.
+  /// Working space of the backward: what it makes, kept to the weight half or not.
   package var workingSpace: Int { inputToWeight + working }
 
   mutating func keep(_ name: String, _ bytes: Int, _ lifetime: TensorLifetime) {

@@ -39,11 +39,6 @@ package struct StageActivations: Hashable, Sendable {
 
   /// Bytes that a forward adds.
   package var kept: Int { units.reduce(0) { $0 + $1.attention.kept + $1.mlp.kept } }
-
-  /// The most working space of any half of a block.
-  package var workingSpace: Int {
-    units.reduce(0) { max($0, $1.attention.workingSpace, $1.mlp.workingSpace) }
-  }
 }
 
 extension BlockActivations {
