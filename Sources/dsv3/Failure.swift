@@ -1,6 +1,7 @@
 // Errors of all rooms as one message and one exit code of sysexits.h.
 
 import CSystem
+import Fabric
 import Glibc
 import Model
 import ModelSpec
@@ -26,7 +27,17 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   case let error as ModelSpecError: ("dsv3: " + error.description, error.exitCode)
   case let error as CheckpointError: ("dsv3: " + error.description, error.exitCode)
   case let error as ScheduleError: ("dsv3: " + error.description, 65)
+  case let error as FabricError:
+    ("dsv3: \(error.source): \(error.message)", exitCode(of: error.kind))
   default: ("dsv3: \(error)", 70)
+  }
+}
+
+private func exitCode(of kind: FabricError.Kind) -> Int32 {
+  switch kind {
+  case .badDescription, .badData: 65
+  case .missingFile: 66
+  case .unreadable: 74
   }
 }
 
