@@ -37,6 +37,9 @@ package final class Routing {
 package final class Router {
   let spec: ModelSpec
   let weight: Linear
+  /// Chooses in place of the affinities, for benchmarks. Gates and gradients are still the chosen
+  /// experts' affinities'.
+  package var balanced: BalancedRouting?
   /// e_score_correction_bias [1, experts]: moved by the load, not by a gradient.
   package let bias: Tensor
   /// Tokens routed to each expert since the last `resetLoad()`.
@@ -59,15 +62,13 @@ package final class Router {
     sigmoidInPlace(scores.matrix)
     let routing = Routing(
       tokens: x.rows, expertsPerToken: spec.expertsPerToken, scores: scores)
-    var selection = ExpertSelection(spec)
+    choose(routing)
     for token in 0..<x.rows {
       let row = scores.matrix.row(token)
-      selection.choose(row, bias: bias.base)
       let gates = routing.gates.matrix.row(token)
       var sum: Float = 0
       for k in 0..<spec.expertsPerToken {
-        let expert = Int(selection.chosen[k])
-        routing.experts[token * spec.expertsPerToken + k] = selection.chosen[k]
+        let expert = Int(routing.experts[token * spec.expertsPerToken + k])
         load[expert] += 1
         gates[k] = row[expert]
         sum += row[expert]
@@ -78,6 +79,22 @@ package final class Router {
       for k in 0..<spec.expertsPerToken { gates[k] *= factor }
     }
     return routing
+  }
+
+  /// Fills in the experts of every token.
+  private func choose(_ routing: Routing) {
+    var selection = ExpertSelection(spec)
+    let count = spec.expertsPerToken
+    for token in 0..<routing.tokens {
+      let slots = UnsafeMutableBufferPointer(
+        rebasing: routing.experts[token * count..<(token + 1) * count])
+      if let balanced {
+        balanced.choose(token: token, into: slots)
+      } else {
+        selection.choose(routing.scores.matrix.row(token), bias: bias.base)
+        _ = slots.update(fromContentsOf: selection.chosen)
+      }
+    }
   }
 
   /// Gradient of the logits [tokens, experts] from the gates' gradient [tokens, expertsPerToken].

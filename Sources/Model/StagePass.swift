@@ -12,6 +12,7 @@ package final class StagePass {
   /// No gradients are wanted (evaluation).
   package let forwardOnly: Bool
   let keepLogits: Bool
+  let observer: (any PassObserver)?
   package internal(set) var losses = LossSums()
   var units: [BlockPass?]
   var heads: [HeadPass?]
@@ -19,13 +20,14 @@ package final class StagePass {
 
   package init(
     _ stage: Stage, _ microBatch: MicroBatch, scales: LossScales, forwardOnly: Bool = false,
-    keepLogits: Bool = false
+    keepLogits: Bool = false, observer: (any PassObserver)? = nil
   ) {
     self.stage = stage
     self.microBatch = microBatch
     self.scales = scales
     self.forwardOnly = forwardOnly
     self.keepLogits = keepLogits
+    self.observer = observer
     units = Array(repeating: nil, count: stage.unitCount)
     heads = Array(repeating: nil, count: stage.isLast ? 1 + stage.mtp.count : 0)
     joins = Array(repeating: nil, count: stage.mtp.count)
@@ -39,6 +41,18 @@ package final class StagePass {
 
   /// Whether a head follows the unit.
   func hasHead(_ unit: Int) -> Bool { stage.isLast && unit >= stage.blocks.count - 1 }
+
+  /// Tells the observer of a component that stands before or behind a unit's block.
+  func computes(
+    _ component: StageComponent, _ half: PassHalf, _ unit: Int,
+    leaving weights: WeightGradients? = nil
+  ) {
+    guard let observer else { return }
+    let layer = component == .embedding ? -1 : stage.block(unit).layer
+    let tokens = microBatch.sequences * microBatch.positions(depth: depth(unit))
+    observer.computes(component, half, layer: layer, tokens: tokens)
+    weights?.leave(component, layer: layer, tokens: tokens)
+  }
 
   /// The first `positions(depth)` rows of each sequence of `source`, whose sequences have `from`.
   func selectRows(_ source: Tensor, from: Int, to: Int) -> Tensor {
@@ -84,7 +98,8 @@ package final class StageForward {
   package func attention() {
     let depth = pass.depth(unit)
     let length = pass.microBatch.positions(depth: depth)
-    let block = BlockPass(sequences: pass.microBatch.sequences, length: length)
+    let block = BlockPass(
+      sequences: pass.microBatch.sequences, length: length, observer: pass.observer)
     pass.units[unit] = block
     stage.block(unit).attentionForward(blockInput(depth), block)
     addBalanceLoss(block)
@@ -132,12 +147,14 @@ package final class StageForward {
       }
       let source = module.convention == .released ? before.normed : before.input
       let length = batch.positions(depth: depth)
+      pass.computes(.mtpJoin, .forward, unit)
       let hidden = pass.selectRows(source, from: batch.positions(depth: depth - 1), to: length)
       let (input, saved) = module.join(hidden, tokens: batch.ids(ahead: depth, positions: length))
       pass.joins[depth - 1] = saved
       return input
     }
     if unit == 0, let embedding = stage.embedding {
+      pass.computes(.embedding, .forward, unit)
       let ids = batch.ids(ahead: 0, positions: batch.length)
       let embedded = Tensor(ids.count, stage.spec.hiddenSize)
       gatherRows(embedding.value, ids[...], into: embedded.matrix)
@@ -150,6 +167,7 @@ package final class StageForward {
   private func runHead(_ x: Tensor) {
     let depth = pass.depth(unit)
     guard let head = depth == 0 ? stage.head : stage.mtp[depth - 1].head else { return }
+    pass.computes(.head, .forward, unit)
     let scale = Float(depth == 0 ? pass.scales.main : pass.scales.mtp)
     let targets = pass.microBatch.targets(
       ahead: depth + 1, positions: pass.microBatch.positions(depth: depth))
@@ -182,6 +200,7 @@ package final class StageBackward {
   package init(_ pass: StagePass, gradient: Tensor?, weights: WeightGradients) {
     self.pass = pass
     self.weights = weights
+    weights.observer = pass.observer
     stage = pass.stage
     precondition(stage.isLast == (gradient == nil), "the last stage starts from the loss")
     current = gradient
@@ -214,6 +233,8 @@ package final class StageBackward {
       leaveModule(depth, dx)
     } else if unit == 0, let embedding = stage.embedding {
       let batch = pass.microBatch
+      // Added at once; see WeightGradients.
+      pass.computes(.embedding, .weight, unit)
       let ids = batch.ids(ahead: 0, positions: batch.length)
       weights.embedding(embedding, dx, tokens: ids)
     } else {
@@ -249,6 +270,7 @@ package final class StageBackward {
       guard let head = depth == 0 ? stage.head : stage.mtp[depth - 1].head,
         let saved = take(&pass.heads[depth])
       else { preconditionFailure("a head's backward comes once, after its forward") }
+      pass.computes(.head, .input, unit, leaving: weights)
       return head.backward(
         saved, normedGradient: take(&normedGradient), inputGradient: take(&plainGradient),
         weights: weights)
@@ -262,6 +284,7 @@ package final class StageBackward {
       preconditionFailure("a module's backward comes once, after its forward")
     }
     let module = stage.mtp[depth - 1]
+    pass.computes(.mtpJoin, .input, unit, leaving: weights)
     let dHidden = module.joinBackward(dx, saved, weights: weights)
     let batch = pass.microBatch
     let spread = pass.spreadRows(

@@ -9,6 +9,7 @@ internal import ModelSpec
 final class BlockPass {
   let sequences: Int
   let length: Int
+  let observer: (any PassObserver)?
   var attention: AttentionActivations?
   /// x + attention(x) [tokens, hidden], and its norm, which is the MLP's input.
   var residual: Tensor?
@@ -29,11 +30,14 @@ final class BlockPass {
   var rowGradient: Tensor?
   var gateGradient: Tensor?
 
-  init(sequences: Int, length: Int) {
+  init(sequences: Int, length: Int, observer: (any PassObserver)? = nil) {
     self.sequences = sequences
     self.length = length
+    self.observer = observer
     inverse = Tensor(1, sequences * length)
   }
+
+  var tokenCount: Int { sequences * length }
 }
 
 package final class TransformerBlock {
@@ -73,10 +77,34 @@ package final class TransformerBlock {
     }
   }
 
+  // MARK: What an observer is told
+
+  private func computes(
+    _ component: StageComponent, _ half: PassHalf, _ pass: BlockPass,
+    leaving weights: WeightGradients? = nil
+  ) {
+    pass.observer?.computes(component, half, layer: layer, tokens: pass.tokenCount)
+    weights?.leave(component, layer: layer, tokens: pass.tokenCount)
+  }
+
+  private func starts(_ exchange: TokenExchange, _ half: PassHalf, _ pass: BlockPass) {
+    pass.observer?.starts(exchange, half, layer: layer, tokens: pass.tokenCount)
+  }
+
+  private func finishes(_ exchange: TokenExchange, _ half: PassHalf, _ pass: BlockPass) {
+    pass.observer?.finishes(exchange, half, layer: layer)
+  }
+
+  /// The dense FFN, or the shared experts.
+  private var feedForwardComponent: StageComponent {
+    experts == nil ? .denseFeedForward : .sharedExperts
+  }
+
   // MARK: Forward components
 
   /// ATTN(F): attention, residual, norm and the choice of experts.
   func attentionForward(_ x: Tensor, _ pass: BlockPass) {
+    computes(.attention, .forward, pass)
     let (output, saved) = attention.forward(x, sequences: pass.sequences, length: pass.length)
     let normed = Tensor(x.rows, x.columns)
     addAndNorm(
@@ -85,17 +113,23 @@ package final class TransformerBlock {
     pass.attention = saved
     pass.residual = output
     pass.normed = normed
-    pass.routing = router?.route(normed)
+    guard let router else { return }
+    computes(.router, .forward, pass)
+    let routing = router.route(normed)
+    pass.routing = routing
+    pass.observer?.routed(routing, layer: layer)
   }
 
   /// DISPATCH(F)
   func startDispatch(_ pass: BlockPass) throws {
     guard let routing = pass.routing, let normed = pass.normed else { return }
+    starts(.dispatch, .forward, pass)
     pass.transfer = try transport.startDispatch(normed, routing)
   }
 
   func finishDispatch(_ pass: BlockPass) throws {
     guard let transfer = take(&pass.transfer) else { return }
+    finishes(.dispatch, .forward, pass)
     pass.tokens = try transport.finishDispatch(transfer)
   }
 
@@ -108,6 +142,7 @@ package final class TransformerBlock {
       pass.output = residual.copy()
       return
     }
+    computes(feedForwardComponent, .forward, pass)
     let (output, saved) = feedForward.forward(normed)
     add(residual.base, to: output.base, count: output.count)
     pass.dense = saved
@@ -117,6 +152,7 @@ package final class TransformerBlock {
   /// MLP(F), the routed experts.
   func expertsForward(_ pass: BlockPass) {
     guard let tokens = pass.tokens, let experts else { return }
+    computes(.routedExperts, .forward, pass)
     let (output, saved) = experts.forward(tokens)
     pass.routed = saved
     pass.routedOutput = output
@@ -125,6 +161,7 @@ package final class TransformerBlock {
   /// COMBINE(F)
   func startCombine(_ pass: BlockPass) throws {
     guard let output = take(&pass.routedOutput), let tokens = pass.tokens else { return }
+    starts(.combine, .forward, pass)
     pass.transfer = try transport.startCombine(output, tokens)
   }
 
@@ -133,6 +170,7 @@ package final class TransformerBlock {
       preconditionFailure("combine comes after the MLP")
     }
     if let transfer = take(&pass.transfer) {
+      finishes(.combine, .forward, pass)
       let combined = try transport.finishCombine(transfer)
       add(combined.base, to: output.base, count: output.count)
     }
@@ -145,11 +183,13 @@ package final class TransformerBlock {
   func startCombineGradient(_ gradient: Tensor, _ pass: BlockPass) throws {
     pass.outputGradient = gradient
     guard let tokens = pass.tokens else { return }
+    starts(.combine, .input, pass)
     pass.transfer = try transport.startCombineGradient(gradient, tokens)
   }
 
   func finishCombineGradient(_ pass: BlockPass) throws {
     guard let transfer = take(&pass.transfer) else { return }
+    finishes(.combine, .input, pass)
     pass.receivedGradient = try transport.finishCombineGradient(transfer)
   }
 
@@ -159,11 +199,13 @@ package final class TransformerBlock {
       preconditionFailure("MLP(B) comes after COMBINE(B)")
     }
     if let feedForward, let saved = take(&pass.dense) {
+      computes(feedForwardComponent, .input, pass, leaving: weights)
       pass.normedGradient = feedForward.backward(gradient, saved, weights: weights)
     } else {
       pass.normedGradient = .zeros(gradient.rows, gradient.columns)
     }
     if let experts, let received = take(&pass.receivedGradient), let saved = take(&pass.routed) {
+      computes(.routedExperts, .input, pass, leaving: weights)
       let (rows, gates) = experts.backward(received, saved)
       pass.rowGradient = rows
       pass.gateGradient = gates
@@ -176,11 +218,13 @@ package final class TransformerBlock {
     guard let rows = take(&pass.rowGradient), let gates = take(&pass.gateGradient),
       let tokens = take(&pass.tokens)
     else { return }
+    starts(.dispatch, .input, pass)
     pass.transfer = try transport.startDispatchGradient(rows, gates: gates, tokens)
   }
 
   func finishDispatchGradient(_ pass: BlockPass) throws {
     guard let transfer = take(&pass.transfer), let target = pass.normedGradient else { return }
+    finishes(.dispatch, .input, pass)
     let (rows, gates) = try transport.finishDispatchGradient(transfer)
     add(rows.base, to: target.base, count: target.count)
     pass.gateGradient = gates
@@ -194,6 +238,7 @@ package final class TransformerBlock {
       let saved = take(&pass.attention)
     else { preconditionFailure("ATTN(B) comes after DISPATCH(B)") }
     if let router, let routing = take(&pass.routing), let gates = take(&pass.gateGradient) {
+      computes(.router, .input, pass, leaving: weights)
       let dLogits = router.logitGradient(routing, gateGradients: gates.matrix)
       if balance != 0 {
         _ = BalanceLoss.evaluate(
@@ -202,6 +247,7 @@ package final class TransformerBlock {
       multiply(dLogits.matrix, router.weight.weight, into: dNormed.matrix, beta: 1)
       weights.linear(router.weight, TensorView(dLogits), TensorView(normed))
     }
+    computes(.attention, .input, pass, leaving: weights)
     // The output's gradient flows on through the residual; it is also the gradient that MLP
     // weights may still need, so it is not overwritten.
     let dResidual = Tensor(dx.rows, dx.columns)

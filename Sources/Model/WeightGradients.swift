@@ -27,13 +27,22 @@ package final class WeightGradients {
     /// dW += dYᵀ X
     case linear(Linear, outputGradient: TensorView, input: TensorView)
     case experts(RoutedExperts, ExpertActivations)
+    /// What follows belongs to this component; only where somebody observes.
+    case component(StageComponent, layer: Int, tokens: Int)
   }
 
   private var pending: [Work] = []
+  /// Told when a component's weight gradients are computed.
+  var observer: (any PassObserver)?
 
   package init() {}
 
   package var isEmpty: Bool { pending.isEmpty }
+
+  /// A component's backward begins: what is left from now on is its.
+  func leave(_ component: StageComponent, layer: Int, tokens: Int) {
+    if observer != nil { pending.append(.component(component, layer: layer, tokens: tokens)) }
+  }
 
   func linear(_ layer: Linear, _ outputGradient: TensorView, _ input: TensorView) {
     pending.append(.linear(layer, outputGradient: outputGradient, input: input))
@@ -62,6 +71,8 @@ package final class WeightGradients {
         layer.addGradient(dy.matrix, x.matrix)
       case .experts(let experts, let activations):
         experts.weightGradients(activations)
+      case .component(let component, let layer, let tokens):
+        observer?.computes(component, .weight, layer: layer, tokens: tokens)
       }
     }
     pending.removeAll(keepingCapacity: true)

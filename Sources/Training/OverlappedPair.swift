@@ -1,8 +1,10 @@
 // A forward and a backward micro-batch as one unit (report section 3.2.1, figure 4): the four
 // components of both interleave so that each exchange is in flight under the other's compute.
 //
-//   compute   MLP(B) MLP(W) │ MLP(F)      │ ATTN(B) ATTN(W) │ ATTN(F)
-//   exchange  DISPATCH(F)   │ DISPATCH(B) │ COMBINE(F)      │ COMBINE(B)
+//   compute   MLP(B)       MLP(W) │ MLP(F) │ ATTN(B) ATTN(W) │ ATTN(F)
+//   exchange  DISPATCH(F)  DISPATCH(B)     │ COMBINE(F)      │ COMBINE(B)
+//
+// MLP(W) waits for nothing and nothing waits for it, so DISPATCH(B) starts before it.
 
 package import Model
 
@@ -15,9 +17,9 @@ package enum OverlappedPair {
       try forward.startDispatch()
       try backward.finishCombine()
       backward.mlpInput()
+      try backward.startDispatch()
       backward.weights.perform()
 
-      try backward.startDispatch()
       forward.sharedExperts()
       try forward.finishDispatch()
       forward.routedExperts()

@@ -16,6 +16,9 @@ package struct Placement: Sendable {
 
     /// Short name for logs and checkpoints, e.g. "ranks-0-3-12-15".
     package var label: String { "ranks-" + holders.map(String.init).joined(separator: "-") }
+
+    /// Weights of one holder.
+    var elements: Int { shapes.reduce(0) { $0 + $1.count } }
   }
 
   package let spec: ModelSpec
@@ -39,7 +42,8 @@ package struct Placement: Sendable {
     return first..<first + count
   }
 
-  /// The groups of a rank, in the order that all ranks agree on: by holders.
+  /// The groups of a rank, in the order that all ranks agree on: by holders, those of experts by
+  /// the holders of the first slice of experts, so that all data ranks go through theirs alike.
   package func groups(of rank: Int) -> [Group] {
     var byHolders: [[Int]: [ParameterShape]] = [:]
     let held = schedule.stages(onRank: layout.pipelineRank(of: rank))
@@ -56,7 +60,10 @@ package struct Placement: Sendable {
     if held.contains(where: { ModelParameters.needsEmbedding(spec, stage: stages[$0]) }) {
       byHolders[embeddingHolders, default: []].append(ModelParameters.embeddingShape(spec))
     }
-    return byHolders.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
+    func order(_ holders: [Int]) -> [Int] {
+      holders.map { $0 - layout.expertRank(of: holders[0]) }
+    }
+    return byHolders.sorted { order($0.key).lexicographicallyPrecedes(order($1.key)) }.map {
       Group(holders: $0.key, shapes: $0.value)
     }
   }

@@ -15,7 +15,8 @@ package final class RankModel {
   package let groups: [Placement.Group]
 
   package init(
-    _ placement: Placement, rank: Int, plan: TrainingPlan, transport: any ExpertTransport
+    _ placement: Placement, rank: Int, plan: TrainingPlan, transport: any ExpertTransport,
+    balancedRouting: Bool = false
   ) {
     self.placement = placement
     let spec = placement.spec
@@ -32,6 +33,8 @@ package final class RankModel {
         rotary: rotary, transport: transport)
     }
     self.stages = stages
+    guard balancedRouting else { return }
+    for (_, router) in stageNumbers.flatMap(routers) { router.balanced = BalancedRouting(spec) }
   }
 
   /// Stage numbers, ascending.

@@ -6,6 +6,7 @@ internal import MessagePassing
 internal import Model
 internal import ModelSpec
 internal import Schedules
+internal import Workload
 
 final class ScheduleExecutor {
   private let model: RankModel
@@ -19,6 +20,7 @@ final class ScheduleExecutor {
   /// State of one pass over a plan.
   private var plan: SchedulePlan
   private var scales = LossScales(main: 0, mtp: 0, balance: 0)
+  private var recorder: StepRecorder?
   private var batch: (Int) -> MicroBatch = { _ in preconditionFailure("no batch is set") }
   private var passes: [Cell: StagePass] = [:]
   private var pendingWeights: [Cell: WeightGradients] = [:]
@@ -46,12 +48,15 @@ final class ScheduleExecutor {
   }
 
   /// Performs `plan` from start to end; `batch` gives this data rank's micro-batch of a number.
-  /// Returns the summed losses.
+  /// Returns the summed losses. What is done is told to `recorder`.
   func run(
-    _ plan: SchedulePlan, scales: LossScales, batch: @escaping (Int) -> MicroBatch
+    _ plan: SchedulePlan, scales: LossScales, recorder: StepRecorder? = nil,
+    batch: @escaping (Int) -> MicroBatch
   ) throws -> LossSums {
     self.plan = plan
     self.scales = scales
+    self.recorder = recorder
+    defer { self.recorder = nil }
     self.batch = batch
     losses = LossSums()
     held = HeldActivations()
@@ -73,15 +78,18 @@ final class ScheduleExecutor {
   private func perform(_ action: Action) throws {
     switch action {
     case .forward(let cell):
+      recorder?.begin(.forward)
       let forward = try beginForward(cell)
       try forward.run()
       endForward(cell, forward)
     case .backward(let cell):
+      recorder?.begin(.backward)
       let weights = WeightGradients()
       let backward = try beginBackward(cell, weights)
       try backward.run { weights.perform() }
       endBackward(cell, backward)
     case .backwardInput(let cell):
+      recorder?.begin(.input)
       let backward = try beginBackward(cell, WeightGradients())
       held.postpone(backward.weights, of: backward.pass)
       try backward.run {}
@@ -91,8 +99,10 @@ final class ScheduleExecutor {
       guard let weights = pendingWeights.removeValue(forKey: cell) else {
         preconditionFailure("the plan was checked: W follows its I")
       }
+      recorder?.begin(.weight)
       weights.perform()
     case .overlapped(let forwardCell, let backwardCell):
+      recorder?.begin(.overlapped)
       let forward = try beginForward(forwardCell)
       let backward = try beginBackward(backwardCell, WeightGradients())
       try OverlappedPair.run(forward, backward)
@@ -113,7 +123,8 @@ final class ScheduleExecutor {
     }
     let pass = StagePass(
       stage, batch(cell.microbatch), scales: scales,
-      forwardOnly: plan.schedule.purpose == .evaluation)
+      forwardOnly: plan.schedule.purpose == .evaluation,
+      observer: recorder?.observer(of: cell))
     passes[cell] = pass
     held.begin(pass)
     let input =
@@ -152,7 +163,10 @@ final class ScheduleExecutor {
 
   /// A value from a neighbour stage: received, or made on this rank.
   private func value(_ message: Message) throws -> Tensor {
-    if let received = try channel.take(message) { return received }
+    if let received = try channel.take(message) {
+      recorder?.use(message)
+      return received
+    }
     guard let local = made.removeValue(forKey: message) else {
       preconditionFailure("the plan was checked: a value is there before it is used")
     }
@@ -163,11 +177,14 @@ final class ScheduleExecutor {
     guard let message = action.message, let tensor = made.removeValue(forKey: message) else {
       preconditionFailure("the plan was checked: a send follows what makes its value")
     }
+    recorder?.send(
+      message, to: plan.schedule.rank(of: message.destination), tokens: tensor.rows)
     try channel.send(message, tensor, in: plan.schedule)
   }
 
   private func receive(_ action: Action) throws {
     guard let message = action.message else { return }
+    recorder?.receive(message, from: plan.schedule.rank(of: message.source), tokens: rows)
     try channel.receive(message, in: plan.schedule, rows: rows, columns: columns)
   }
 }

@@ -108,20 +108,32 @@ package final class ShardedOptimizer {
   }
 
   /// Sums gradients to their owners and returns the global norm, the same on every rank.
-  package func reduceGradients() throws -> Double {
-    for group in groups { try group.reduceGradients() }
+  package func reduceGradients(recorder: StepRecorder? = nil) throws -> Double {
+    for (number, group) in groups.enumerated() {
+      recorder?.reduceScatter(group: number)
+      try group.reduceGradients()
+    }
+    recorder?.reduceNorm()
     let own = groups.reduce(0.0) { $0 + $1.squaredNorm() }
     return try world.allReduceSum([own])[0].squareRoot()
   }
 
   /// Clips to the plan's norm, updates with AdamW at step `number` ≥ 1, and shares the result.
-  package func update(norm: Double, learningRate: Double, number: Int) throws {
+  package func update(
+    norm: Double, learningRate: Double, number: Int, recorder: StepRecorder? = nil
+  ) throws {
     // As torch's clip_grad_norm_: the 1e-6 keeps a zero norm from dividing.
     let scale = plan.clipNorm > 0 ? min(1, plan.clipNorm / (norm + 1e-6)) : 1
     let step = AdamWStep(
       learningRate: learningRate, beta1: plan.beta1, beta2: plan.beta2, epsilon: plan.epsilon,
       weightDecay: plan.weightDecay, step: number, gradientScale: scale)
-    for group in groups { group.update(step) }
-    for group in groups { try group.gatherParameters() }
+    for (number, group) in groups.enumerated() {
+      recorder?.optimize(group: number)
+      group.update(step)
+    }
+    for (number, group) in groups.enumerated() {
+      recorder?.allGather(group: number)
+      try group.gatherParameters()
+    }
   }
 }

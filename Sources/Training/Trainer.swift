@@ -6,6 +6,7 @@ package import MessagePassing
 package import Model
 internal import ModelSpec
 internal import Schedules
+package import Workload
 
 package final class Trainer {
   package let setup: TrainerSetup
@@ -18,9 +19,14 @@ package final class Trainer {
   package internal(set) var stepsDone = 0
   /// Most (stage, micro-batch) activations this rank held at once in the last step.
   package private(set) var peakActivations = ActivationPeaks()
+  /// Whether the steps from now on are recorded; the same on all ranks.
+  package var recording = RecordingMode.off
+  /// On rank 0, what all ranks did in the last step, if it was recorded.
+  package private(set) var lastWorkload: Workload?
   /// Experts' transport over MPI, where the experts are spread.
   private let transport: GroupTransport?
   private let executor: ScheduleExecutor
+  private let collector: WorkloadCollector
   private var plans: [Int: SchedulePlan] = [:]
 
   /// Builds this rank's part. Collective.
@@ -45,9 +51,11 @@ package final class Trainer {
     }
     model = RankModel(
       placement, rank: world.rank, plan: plan,
-      transport: transport ?? LocalTransport(experts: spec.routedExperts))
+      transport: transport ?? LocalTransport(experts: spec.routedExperts),
+      balancedRouting: setup.balancedRouting)
     optimizer = try ShardedOptimizer(model, world: world, plan: plan)
     progress = setup.progress
+    collector = WorkloadCollector(placement, world: world)
     let first = try SchedulePlan(lowering: placement.schedule)
     try first.dryRun(Self.transportModel)
     executor = ScheduleExecutor(
@@ -62,8 +70,10 @@ package final class Trainer {
     let step = progress[stepsDone]
     let before = transport?.traffic ?? ExchangeTraffic()
     TensorMemory.resetPeak()
-    let losses = try accumulateGradients(step)
-    let norm = try clock.during(.optimizer) { try optimizer.reduceGradients() }
+    let recorder =
+      recording == .off ? nil : StepRecorder(model.placement, rank: world.rank)
+    let losses = try accumulateGradients(step, recorder: recorder)
+    let norm = try clock.during(.optimizer) { try optimizer.reduceGradients(recorder: recorder) }
     let sums = try world.allReduceSum([losses.main, losses.mtp, losses.balance, 0])
     var record = StepRecord()
     record.step = stepsDone + 1
@@ -78,7 +88,8 @@ package final class Trainer {
         step: record.step, loss: record.loss, gradientNorm: norm, learningRate: step.learningRate)
     }
     try clock.during(.optimizer) {
-      try optimizer.update(norm: norm, learningRate: step.learningRate, number: record.step)
+      try optimizer.update(
+        norm: norm, learningRate: step.learningRate, number: record.step, recorder: recorder)
     }
     let load = try ExpertLoad(model, world: world)
     load.updateBiases(model, speed: step.biasUpdateSpeed)
@@ -94,6 +105,9 @@ package final class Trainer {
     ])
     record.peakMemoryBytes = Int(peaks[0])
     record.peakActivations = Int(peaks[1])
+    lastWorkload = try recorder.flatMap {
+      try collector.collect($0, step: record.step, shape: shape(of: step))
+    }
     record.wallSeconds = Double(ActivityClock.now() - start) / 1e9
     stepsDone += 1
     return record
@@ -101,7 +115,9 @@ package final class Trainer {
 
   /// Forward and backward of one step: gradients are left in the store, summed over this rank's
   /// micro-batches only. Returns this rank's loss sums.
-  package func accumulateGradients(_ step: StepPlan) throws -> LossSums {
+  package func accumulateGradients(
+    _ step: StepPlan, recorder: StepRecorder? = nil
+  ) throws -> LossSums {
     model.store.startGradients()
     for stage in model.stageNumbers {
       for (_, router) in model.routers(stage: stage) { router.resetLoad() }
@@ -111,9 +127,9 @@ package final class Trainer {
       main: 1 / tokens, mtp: step.mtpWeight / Double(max(setup.spec.mtpDepth, 1)) / tokens,
       balance: setup.plan.balanceLossWeight / Double(step.sequences))
     let source = batches(first: step.firstSequenceIndex)
-    let losses = try executor.run(try plan(microBatches: step.microBatches), scales: scales) {
-      source.training($0)
-    }
+    let losses = try executor.run(
+      try plan(microBatches: step.microBatches), scales: scales, recorder: recorder
+    ) { source.training($0) }
     peakActivations = executor.peakActivations
     model.store.completeGradients()
     return losses
@@ -167,6 +183,12 @@ package final class Trainer {
     try plan.dryRun(Self.transportModel)
     plans[microBatches] = plan
     return plan
+  }
+
+  private func shape(of step: StepPlan) -> StepShape {
+    StepShape(
+      setup.spec, sequenceLength: setup.plan.sequenceLength, sequences: setup.plan.microBatch,
+      microbatches: step.microBatches)
   }
 
   private func batches(first: Int, heldOutLimit: Int = .max) -> BatchSource {

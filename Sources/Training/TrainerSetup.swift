@@ -16,11 +16,13 @@ package struct TrainerSetup {
   package var schedule: (Int) throws -> Schedule
   package var microbatchRule: MicrobatchRule
   package var tokens: TokenStream
+  /// Experts are chosen by `BalancedRouting` and not by affinity, for benchmarks.
+  package var balancedRouting: Bool
 
   package init(
     spec: ModelSpec, layout: Layout, plan: TrainingPlan, stages: [Range<Int>],
     route: ExchangeRoute, schedule: @escaping (Int) throws -> Schedule,
-    microbatchRule: MicrobatchRule, tokens: TokenStream
+    microbatchRule: MicrobatchRule, tokens: TokenStream, balancedRouting: Bool = false
   ) {
     self.spec = spec
     self.layout = layout
@@ -30,6 +32,7 @@ package struct TrainerSetup {
     self.schedule = schedule
     self.microbatchRule = microbatchRule
     self.tokens = tokens
+    self.balancedRouting = balancedRouting
   }
 }
 
@@ -39,6 +42,8 @@ package enum TrainingError: Error, Equatable, CustomStringConvertible {
   case notFinite(step: Int, loss: Double, gradientNorm: Double, learningRate: Double)
   /// The two holders of a stage ended a step with different weights.
   case holdersDiffer(step: Int, group: String)
+  /// The data ranks of a pipeline rank recorded different operations.
+  case recordsDiffer(step: Int, pipelineRank: Int)
 
   package var exitCode: Int32 { 70 }
 
@@ -51,6 +56,9 @@ package enum TrainingError: Error, Equatable, CustomStringConvertible {
     case .holdersDiffer(let step, let group):
       "step \(step): the ranks that share the weights \(group) no longer agree on them: "
         + "a fault of this machine's memory or of dsv3"
+    case .recordsDiffer(let step, let pipelineRank):
+      "step \(step): the data ranks of pipeline rank \(pipelineRank) did not all do the same: "
+        + "a fault of dsv3"
     }
   }
 }

@@ -110,17 +110,31 @@ package struct OperationWriter: Sendable {
   /// What ZeRO-1 does behind all micro-batches: gradients of each group to their owners, the norm
   /// over all ranks, the update of the own shards, the new weights to all.
   package mutating func update(groups: Int) {
-    for group in 0..<groups { collective(.reduceScatter, group) }
+    for group in 0..<groups { reduceScatter(group: group) }
+    reduceNorm()
+    for group in 0..<groups { optimize(group: group) }
+    for group in 0..<groups { allGather(group: group) }
+  }
+
+  /// A group's gradients to their owners.
+  package mutating func reduceScatter(group: Int) { collective(.reduceScatter, group) }
+
+  /// The gradient's norm over all ranks; the optimizer waits for it.
+  package mutating func reduceNorm() {
     collective(.allReduce, 0)
     awaited.append(operations.count - 1)
-    for group in 0..<groups {
-      append(
-        Operation(kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited)))
-      lastCompute = operations.count - 1
-      awaited.removeAll(keepingCapacity: true)
-    }
-    for group in 0..<groups { collective(.allGather, group) }
   }
+
+  /// The update of the rank's shard of a group.
+  package mutating func optimize(group: Int) {
+    append(
+      Operation(kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited)))
+    lastCompute = operations.count - 1
+    awaited.removeAll(keepingCapacity: true)
+  }
+
+  /// A group's new weights to all its holders.
+  package mutating func allGather(group: Int) { collective(.allGather, group) }
 
   private mutating func collective(_ kind: OperationKind, _ group: Int) {
     append(
