@@ -12,7 +12,7 @@ import Testing
   /// A stage of `layers` equal layers, without head.
   static func stage(layers: Int, _ plan: MemoryPlan) throws -> StageActivations {
     let spec = try ModelPreset.named("dsv3-mini").spec
-    let rows = ExpertRows.balanced(spec, layout, tokens: 128)
+    let rows = BalancedRows.balanced(spec, layout, tokens: 128)
     return StageActivations(
       layers: 1..<1 + layers,
       BlockActivations(spec: spec, layout: layout, plan: plan, tokens: 128, rows: rows))
@@ -99,7 +99,7 @@ import Testing
       }
       let tokens = 1000
       let layout = Layout(pipeline: 1, data: ranks, expert: ranks, gpusPerNode: 1)
-      let rows = ExpertRows.balanced(spec, layout, tokens: tokens)
+      let rows = BalancedRows.balanced(spec, layout, tokens: tokens)
       let mean = Double(tokens * sum) / Double(count)
       #expect(abs(Double(rows.received) - mean) <= 1.001, "\(ranks) ranks")
       #expect(rows.pairs == tokens * perToken)

@@ -109,7 +109,7 @@ struct ExchangeRows: ~Copyable {
     let sources = (0..<expert).map { place -> RoutedRows in
       let found = routing.rows(
         layer: Int(step.operation.layer), microbatch: Int(step.operation.microbatch),
-        dataRank: first + place, expert: expert)
+        dataRank: first + place)
       guard let found else { preconditionFailure("a checked workload has rows for each exchange") }
       return found
     }

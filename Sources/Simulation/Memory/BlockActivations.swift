@@ -10,11 +10,11 @@ package struct BlockActivations: Sendable {
   let plan: MemoryPlan
   /// Positions of a micro-batch.
   let tokens: Int
-  let rows: ExpertRows
+  let rows: BalancedRows
 
   /// `tokens`: of a micro-batch; `rows`: of each layer with experts.
   package init(
-    spec: ModelSpec, layout: Layout, plan: MemoryPlan, tokens: Int, rows: ExpertRows
+    spec: ModelSpec, layout: Layout, plan: MemoryPlan, tokens: Int, rows: BalancedRows
   ) {
     self.spec = spec
     self.layout = layout

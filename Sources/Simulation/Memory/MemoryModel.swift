@@ -17,7 +17,7 @@ package struct MemoryModel: Sendable {
   package let tokens: Int
   package let sequenceLength: Int
   package let plan: MemoryPlan
-  package let rows: ExpertRows
+  package let rows: BalancedRows
 
   private let byRank: [RankMemory]
 
@@ -38,7 +38,7 @@ package struct MemoryModel: Sendable {
   ///   - rows: of a layer with experts; balanced routing's expectation unless given.
   package init(
     model spec: ModelSpec, layout: Layout, schedule: Schedule, stages: [Range<Int>], tokens: Int,
-    sequenceLength: Int, plan: MemoryPlan, rows: ExpertRows? = nil
+    sequenceLength: Int, plan: MemoryPlan, rows: BalancedRows? = nil
   ) {
     precondition(stages.count == schedule.stages, "a range of layers for each stage")
     precondition(layout.pipeline == schedule.ranks, "a pipeline rank for each of the schedule's")

@@ -4,7 +4,7 @@
 package import ModelSpec
 
 /// Rows of one layer and micro-batch on one rank of an expert group.
-package struct ExpertRows: Hashable, Sendable {
+package struct BalancedRows: Hashable, Sendable {
   /// Rows that arrive: (token, rank) pairs.
   package var received: Int
   /// Rows that the experts work on: (token, expert) pairs.
@@ -21,13 +21,13 @@ package struct ExpertRows: Hashable, Sendable {
   /// The expectation when each allowed choice of experts is as likely as any other: groups first,
   /// then experts within the chosen groups. Rounded up. Every rank sends `tokens`, so the mean of
   /// what a rank gets is what a rank sends.
-  package static func balanced(_ spec: ModelSpec, _ layout: Layout, tokens: Int) -> ExpertRows {
-    guard spec.routedExperts > 0 else { return ExpertRows(received: 0, pairs: 0, relayed: 0) }
+  package static func balanced(_ spec: ModelSpec, _ layout: Layout, tokens: Int) -> BalancedRows {
+    guard spec.routedExperts > 0 else { return BalancedRows(received: 0, pairs: 0, relayed: 0) }
     let nodes = layout.expert / layout.gpusPerNode
     func rows(over parts: Int) -> Int {
       Int((Double(tokens) * holders(of: spec, parts: parts)).rounded(.up))
     }
-    return ExpertRows(
+    return BalancedRows(
       received: rows(over: layout.expert), pairs: tokens * spec.expertsPerToken,
       relayed: nodes > 1 ? rows(over: nodes) : 0)
   }
