@@ -40,8 +40,8 @@ import Testing
 
   /// A pair that begins with n micro-batches, its backward's included, then adds an attention
   /// before it lets go of an MLP: n + attention, where the analysis counts n + 1. The two ranks in
-  /// the middle run their first pair one after the other, as there is nothing to wait for (DualPipe's
-  /// own source, step 4), and come to n + 1.
+  /// the middle run their first pair one after the other, as there is nothing to wait for
+  /// (DualPipe's own source, step 4), and come to n + 1.
   @Test(arguments: [4, 8, 16])
   func thePairsOfDualPipeHoldOneMicrobatchWholeAndTheOtherInPart(_ ranks: Int) throws {
     let schedule = try ScheduleCatalog.make(

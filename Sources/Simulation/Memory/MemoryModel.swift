@@ -44,6 +44,9 @@ package struct MemoryModel: Sendable {
     precondition(layout.pipeline == schedule.ranks, "a pipeline rank for each of the schedule's")
     precondition(schedule.purpose == .training, "evaluation keeps nothing")
     precondition(tokens % sequenceLength == 0, "a micro-batch is whole sequences")
+    precondition(
+      layout.data % layout.expert == 0 && spec.routedExperts % layout.expert == 0,
+      "expert groups divide the data ranks and the experts")
     self.spec = spec
     self.layout = layout
     self.schedule = schedule
