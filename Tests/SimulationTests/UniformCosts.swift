@@ -25,8 +25,8 @@ struct UniformCosts: StepCosting {
     return ComputeTime(alone: time, besideTransfer: time)
   }
 
-  func exchange(_ operation: Operation, network: Int, nvlink: Int) -> ExchangeTime {
-    ExchangeTime(whole: 0, network: 0)
+  func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime {
+    TransferTime(whole: 0, network: 0)
   }
 
   func rowBytes(_ operation: Operation) -> Int { 1 }

@@ -24,12 +24,18 @@ struct ExchangeRows: ~Copyable {
   private let rows: UnsafeMutablePointer<Rows>
   private let count: Int
   private let totals: UnsafeMutablePointer<Total>
-  /// By expert group of the simulated ranks.
+  /// Those that differ, and by expert group which is its own.
   private let geometries: [ExchangeGeometry]
+  private let geometryOfGroup: [Int]
   /// By group: its first data rank.
   private let firstDataRank: [Int]
-  /// Rows of perfectly balanced groups, which are all alike; by group.
-  private let balanced: [ExchangeLoads]
+  /// Loads of balanced routing, by group and layer, as they were first asked for.
+  private var balanced: [BalancedKey: ExchangeLoads] = [:]
+
+  private struct BalancedKey: Hashable {
+    var geometry: Int
+    var layer: Int16
+  }
   private let dead: Set<Int>
   private let worldRanks: [Int32]
   private let layout: Layout
@@ -53,19 +59,15 @@ struct ExchangeRows: ~Copyable {
     totals.initialize(repeating: Total(), count: places.groups.count * cells)
     // Geometries repeat; equal ones share their arrays.
     var known: [ExchangeGeometry] = []
-    geometries = places.groups.map { members in
+    geometryOfGroup = places.groups.map { members in
       let geometry = ExchangeGeometry(
         workload.layout, groupOf: Int(places.worldRank[members.lowerBound]))
-      if let same = known.first(where: { $0 == geometry }) { return same }
+      if let same = known.firstIndex(of: geometry) { return same }
       known.append(geometry)
-      return geometry
+      return known.count - 1
     }
+    geometries = known
     firstDataRank = places.groups.map { Int(places.dataRank[$0.lowerBound]) }
-    if case .balanced(let sources) = routing {
-      balanced = geometries.map { ExchangeLoads(sources, $0) }
-    } else {
-      balanced = []
-    }
   }
 
   deinit {
@@ -79,7 +81,7 @@ struct ExchangeRows: ~Copyable {
   func total(_ group: Int, _ cell: Int32) -> Total { totals[group * cells + Int(cell)] }
 
   /// Puts in the rows of a group's cell.
-  func fill(group: Int, members: Range<Int>, _ step: ExchangeStep) {
+  mutating func fill(group: Int, members: Range<Int>, _ step: ExchangeStep) {
     let loads = loads(group, step)
     var total = Total()
     for place in 0..<loads.pairs.count {
@@ -103,8 +105,16 @@ struct ExchangeRows: ~Copyable {
     if !dead.isEmpty { moveDeadTraffic(members, step.cell) }
   }
 
-  private func loads(_ group: Int, _ step: ExchangeStep) -> ExchangeLoads {
-    if !balanced.isEmpty { return balanced[group] }
+  private mutating func loads(_ group: Int, _ step: ExchangeStep) -> ExchangeLoads {
+    guard case .balanced = routing else { return sum(group, step) }
+    let key = BalancedKey(geometry: geometryOfGroup[group], layer: step.operation.layer)
+    if let known = balanced[key] { return known }
+    let loads = sum(group, step)
+    balanced[key] = loads
+    return loads
+  }
+
+  private func sum(_ group: Int, _ step: ExchangeStep) -> ExchangeLoads {
     let first = firstDataRank[group]
     let sources = (0..<expert).map { place -> RoutedRows in
       let found = routing.rows(
@@ -113,7 +123,7 @@ struct ExchangeRows: ~Copyable {
       guard let found else { preconditionFailure("a checked workload has rows for each exchange") }
       return found
     }
-    return ExchangeLoads(sources, geometries[group])
+    return ExchangeLoads(sources, geometries[geometryOfGroup[group]])
   }
 
   /// A rank without NIC sends and receives by that of the next GPU of its node, over NVLink; both

@@ -116,6 +116,16 @@ struct TimeSpent {
   /// Computing, of the actions and of the update.
   var computing: Int64 = 0
 
+  subscript(_ action: ActionClass) -> Int64 {
+    switch action {
+    case .forward: actions.0
+    case .backward: actions.1
+    case .input: actions.2
+    case .weight: actions.3
+    case .overlapped: actions.4
+    }
+  }
+
   mutating func add(_ time: Int64, to action: ActionClass) {
     switch action {
     case .forward: actions.0 += time

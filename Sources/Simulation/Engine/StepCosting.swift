@@ -21,7 +21,7 @@ package struct ComputeTime: Hashable, Sendable {
 }
 
 /// One rank's part of an exchange, beside no compute: how long, and how much of it the NIC is busy.
-package struct ExchangeTime: Hashable, Sendable {
+package struct TransferTime: Hashable, Sendable {
   package var whole: Int64
   package var network: Int64
 
@@ -58,7 +58,7 @@ package protocol StepCosting: Sendable {
   /// - Parameters:
   ///   - network: the larger of the rows out to and in from other nodes.
   ///   - nvlink: the larger of the rows to and from the node's other GPUs.
-  func exchange(_ operation: Operation, network: Int, nvlink: Int) -> ExchangeTime
+  func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime
   /// Bytes of one row of an exchange.
   func rowBytes(_ operation: Operation) -> Int
   /// The barrier in front of each exchange.

@@ -1,0 +1,150 @@
+// The prices of a described cluster: kernels from OperationCosts, exchanges from ExchangeCost,
+// messages and collectives from link rates. Equations and sources: docs/cluster-model.md.
+
+package import Fabric
+package import ModelSpec
+internal import Units
+package import Workload
+
+/// Prices a step on a cluster.
+package struct ClusterCosts: StepCosting {
+  private let step: ChargedStep
+  private let cluster: ClusterSpec
+  private let layout: Layout
+  private let operations: OperationCosts
+  private let exchange: ExchangeCost
+  private let dispatchRow: ByteCount
+  private let combineRow: ByteCount
+
+  package init(_ step: ChargedStep, layout: Layout, cluster: ClusterSpec) {
+    self.step = step
+    self.cluster = cluster
+    self.layout = layout
+    operations = OperationCosts(
+      cluster: cluster, model: step.model, expertParallel: layout.expert,
+      sequenceLength: step.sequenceLength, tokens: step.tokens, precision: step.precision)
+    exchange = ExchangeCost(cluster: cluster)
+    dispatchRow = ExchangeCost.dispatchRow(
+      hidden: step.model.hiddenSize, precision: step.precision)
+    combineRow = ExchangeCost.combineRow(hidden: step.model.hiddenSize)
+  }
+
+  // MARK: Compute
+
+  package func compute(_ operation: Operation, pairs: Int, overlapped: Bool) -> ComputeTime {
+    let sms = cluster.gpu.sms - (overlapped ? cluster.exchange.sms : 0)
+    let cost = operations.compute(
+      operation.kind, operation.pass, layer: max(Int(operation.layer), 0), tokens: step.tokens,
+      expertRows: step.charged(pairs: pairs), sms: sms)
+    return ComputeTime(cost)
+  }
+
+  package func optimizer(_ group: ParameterGroup) -> ComputeTime {
+    let holders = group.holders(data: layout.data, expert: layout.expert)
+    let shard = (step.charged(group) + holders - 1) / holders
+    return ComputeTime(operations.optimizer(parameters: shard))
+  }
+
+  // MARK: Exchange
+
+  package func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime {
+    let (network, nvlink) = (step.charged(rows: network), step.charged(rows: nvlink))
+    let bytes = rowBytes(operation)
+    let time = exchange.transfer(
+      PortRows(toNodes: network, fromNodes: network, overNVLinkOut: nvlink, overNVLinkIn: nvlink),
+      row: ByteCount(bytes))
+    let nic = (cluster.network.nic * cluster.exchange.nicEfficiency)
+      .time(for: Double(network * bytes))
+    return TransferTime(
+      whole: time.alone.picoseconds, network: min(nic.picoseconds, time.alone.picoseconds))
+  }
+
+  /// A dispatch carries FP8, the backward of a combine too; combine and the backward of a dispatch
+  /// carry BF16 (report section 3.2.2).
+  package func rowBytes(_ operation: Operation) -> Int {
+    (operation.kind == .dispatch) == (operation.pass == .forward)
+      ? dispatchRow.bytes : combineRow.bytes
+  }
+
+  package var notify: Int64 { exchange.notify.picoseconds }
+  package var overlapEfficiency: Double { cluster.exchange.overlapEfficiency }
+
+  // MARK: Pipeline
+
+  /// Hidden states and their gradients cross in BF16.
+  package func messageBytes(_ operation: Operation) -> Int {
+    step.tokens * step.model.hiddenSize * 2
+  }
+
+  package func message(_ operation: Operation, _ distance: Distance) -> MessageTime {
+    let bytes = Double(messageBytes(operation))
+    switch distance {
+    case .sameNode:
+      return MessageTime(
+        latency: cluster.node.latency.picoseconds, transfer: nvlink.time(for: bytes).picoseconds)
+    case .sameLeaf:
+      return MessageTime(
+        latency: cluster.network.sameLeafLatency.picoseconds,
+        transfer: nic.time(for: bytes).picoseconds)
+    case .crossLeaf:
+      let uplink = nic * (1 / cluster.network.oversubscription)
+      return MessageTime(
+        latency: cluster.network.crossLeafLatency.picoseconds,
+        transfer: uplink.time(for: bytes).picoseconds)
+    }
+  }
+
+  private var nic: Bandwidth { cluster.network.nic * cluster.exchange.nicEfficiency }
+  private var nvlink: Bandwidth { cluster.node.nvlink * cluster.exchange.nvlinkEfficiency }
+
+  // MARK: Collectives
+
+  /// Reduce-scatter of FP32 gradients or all-gather of BF16 weights, within nodes over NVLink and
+  /// across them over InfiniBand at once; each moves (n − 1)/n of what it has.
+  package func collective(_ kind: OperationKind, _ group: ParameterGroup?) -> Int64 {
+    guard let group else { return barrier.picoseconds }
+    let (inNode, nodes) = spread(group)
+    let bytes = Double(step.charged(group) * (kind == .reduceScatter ? 4 : 2))
+    let local = nvlink.time(for: bytes * Double(inNode - 1) / Double(inNode))
+    let across = (nic * (1 / uplinkFactor(nodes: nodes)))
+      .time(for: bytes / Double(inNode) * Double(nodes - 1) / Double(nodes))
+    var latency = inNode > 1 ? cluster.node.latency : .zero
+    latency += cluster.network.crossLeafLatency * (nodes - 1)
+    return (max(local, across) + latency).picoseconds
+  }
+
+  /// Bytes that one rank of the group puts on NIC and NVLink.
+  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup) -> (Int64, Int64) {
+    let (inNode, nodes) = spread(group)
+    let bytes = step.charged(group) * (kind == .reduceScatter ? 4 : 2)
+    return (
+      Int64(bytes / inNode * (nodes - 1) / nodes), Int64(bytes * (inNode - 1) / inNode)
+    )
+  }
+
+  /// How many holders a node has, and how many nodes they are on.
+  private func spread(_ group: ParameterGroup) -> (inNode: Int, nodes: Int) {
+    let holders = group.holders(data: layout.data, expert: layout.expert)
+    let stride = group.sameExpertPlace ? layout.expert : 1
+    let inNode = max(min(layout.gpusPerNode / stride, holders), 1)
+    return (inNode, max((holders + inNode - 1) / inNode, 1))
+  }
+
+  private func uplinkFactor(nodes: Int) -> Double {
+    nodes > cluster.network.nodesPerLeaf ? cluster.network.oversubscription : 1
+  }
+
+  /// A scalar up and down a binary tree of all ranks.
+  private var barrier: VirtualDuration {
+    var depth = 0
+    while 1 << depth < layout.worldSize { depth += 1 }
+    return cluster.network.crossLeafLatency * (2 * depth)
+  }
+}
+
+extension ComputeTime {
+  init(_ cost: ComputeCost) {
+    self.init(
+      alone: cost.alone.picoseconds, besideTransfer: cost.besideTransfer.picoseconds)
+  }
+}

@@ -1,0 +1,141 @@
+// From a workload and a cluster to a report: prices, engine, memory and links, wired in one place.
+
+package import Fabric
+internal import ModelSpec
+internal import Schedules
+internal import Units
+package import Workload
+
+/// One step on one cluster.
+package struct StepSimulation: Sendable {
+  private let workload: Workload
+  private let charged: ChargedStep
+  private let cluster: ClusterSpec
+  private let memory: MemoryModel?
+
+  /// - Parameters:
+  ///   - memory: of the charged model under the schedule; nil where the schedule isn't known.
+  package init(
+    _ workload: Workload, charged: ChargedStep, cluster: ClusterSpec, memory: MemoryModel?
+  ) {
+    self.workload = workload
+    self.charged = charged
+    self.cluster = cluster
+    self.memory = memory
+  }
+
+  /// Why one data rank can't stand for all; nil when it can.
+  package var obstacleToFolding: String? {
+    switch workload.routing {
+    case .sampled: "routing is sampled, and differs from rank to rank"
+    case .recorded: "routing is recorded, and differs from rank to rank"
+    case .none, .balanced:
+      cluster.faults == Faults() ? nil : "a GPU or NIC differs from the others"
+    }
+  }
+
+  /// Runs the engine.
+  ///
+  /// - Parameters:
+  ///   - isFolded: one data rank stands for all; there must be no `obstacleToFolding`.
+  ///   - tracedRanks: world ranks whose timeline is kept; nil for all.
+  package func run(
+    isFolded: Bool = false, tracedRanks: Set<Int>? = []
+  ) -> (report: StepReport, outcome: StepOutcome) {
+    precondition(!isFolded || obstacleToFolding == nil, "folding was asked for where it is wrong")
+    let costs = ClusterCosts(charged, layout: workload.layout, cluster: cluster)
+    let outcome = simulateStep(
+      workload, costs: costs, cluster: cluster, isFolded: isFolded, tracedRanks: tracedRanks)
+    return (report(outcome, costs), outcome)
+  }
+
+  private func report(_ outcome: StepOutcome, _ costs: ClusterCosts) -> StepReport {
+    var report = StepReport()
+    report.step = outcome.end.sinceStart
+    report.ranks = workload.layout.worldSize
+    report.tokens = charged.tokens * workload.shape.microbatches * workload.layout.data
+    report.flopsPerTokenCausal = charged.flopsPerToken(causal: true)
+    report.flopsPerTokenNonCausal = charged.flopsPerToken(causal: false)
+    report.peak = cluster.gpu.peakBF16
+    let critical = outcome.spent.indices.min {
+      outcome.spent[$0].bubble < outcome.spent[$1].bubble
+    } ?? 0
+    report.criticalRank = Int(outcome.places.worldRank[critical])
+    fill(&report, outcome.spent[critical], program: Int(outcome.places.program[critical]))
+    report.links = links(outcome, costs)
+    if let memory {
+      report.memory = memory.fullest.bytes
+      report.warnings += memory.overcommitment(of: cluster.gpu.memory).map { [$0] } ?? []
+    }
+    report.operations =
+      workload.programs.reduce(0) { $0 + $1.operations.count } * outcome.places.dataRanks
+    if outcome.places.isFolded {
+      report.folding =
+        "one data rank of each pipeline rank stands for \(workload.layout.data) identical ones"
+    }
+    report.exposures = outcome.exposures
+    return report
+  }
+
+  private func fill(_ report: inout StepReport, _ spent: TimeSpent, program: Int) {
+    func time(_ picoseconds: Int64) -> VirtualDuration {
+      VirtualDuration(picoseconds: picoseconds)
+    }
+    report.breakdown.forwardOnly = time(spent[.forward])
+    report.breakdown.backwardOnly = time(spent[.backward] + spent[.input])
+    report.breakdown.weightOnly = time(spent[.weight])
+    report.breakdown.overlapped = time(spent[.overlapped])
+    report.breakdown.optimizer = time(spent.optimizer)
+    report.breakdown.bubble = time(spent.bubble)
+    report.exposed = time(spent.exposed + spent.exposedCollectives)
+    let actions = workload.programs[program].actions
+    func mean(_ action: ActionClass) -> VirtualDuration? {
+      let count = actions.count { $0 == action }
+      return count > 0 ? time(spent[action] / Int64(count)) : nil
+    }
+    report.chunks = StepReport.ChunkTimes(
+      forward: mean(.forward), backward: mean(.backward), input: mean(.input),
+      weight: mean(.weight), overlapped: mean(.overlapped))
+  }
+
+  /// Bytes of all ranks: exchanges as the engine moved them, messages and collectives by count.
+  private func links(_ outcome: StepOutcome, _ costs: ClusterCosts) -> StepReport.Links {
+    let layout = workload.layout
+    // A simulated data rank stands for so many; a folded one's exchanges are its whole group's.
+    let copies = Int64(layout.data / (outcome.places.isFolded ? layout.expert : layout.data))
+    var network = outcome.traffic.network * copies
+    var nvlink = outcome.traffic.nvlink * copies
+    for (rank, program) in workload.programs.enumerated() {
+      for operation in program.operations {
+        switch operation.kind {
+        case .send:
+          let bytes = Int64(costs.messageBytes(operation) * layout.data)
+          let from = layout.worldRank(pipeline: rank, data: 0)
+          let to = layout.worldRank(pipeline: Int(operation.peer), data: 0)
+          if layout.node(of: from) == layout.node(of: to) {
+            nvlink += bytes
+          } else {
+            network += bytes
+          }
+        case .reduceScatter, .allGather:
+          let (across, local) = costs.collectiveBytes(
+            operation.kind, program.groups[Int(operation.tokens)])
+          network += across * Int64(layout.data)
+          nvlink += local * Int64(layout.data)
+        default: break
+        }
+      }
+    }
+    var links = StepReport.Links()
+    links.nvlinkBytes = nvlink
+    links.infinibandBytes = network
+    let portSeconds = outcome.end.sinceStart.seconds * Double(layout.worldSize)
+    if portSeconds > 0 {
+      links.nvlinkUtilisation =
+        Double(nvlink) / (cluster.node.nvlink.bytesPerSecond * portSeconds)
+      links.infinibandUtilisation =
+        Double(network) / (cluster.network.nic.bytesPerSecond * portSeconds)
+    }
+    return links
+  }
+}
