@@ -107,11 +107,12 @@ package struct Dependencies: Hashable, Sendable {
 
   package init() {}
 
-  package init(_ numbers: [Int]) {
+  package init(_ numbers: some Collection<Int>) {
     precondition(numbers.count <= 3, "an operation waits for at most three others")
-    if numbers.count > 0 { first = Int32(numbers[0]) }
-    if numbers.count > 1 { second = Int32(numbers[1]) }
-    if numbers.count > 2 { third = Int32(numbers[2]) }
+    var rest = numbers.makeIterator()
+    if let number = rest.next() { first = Int32(number) }
+    if let number = rest.next() { second = Int32(number) }
+    if let number = rest.next() { third = Int32(number) }
   }
 
   package var numbers: [Int] { [first, second, third].filter { $0 >= 0 }.map(Int.init) }

@@ -41,7 +41,7 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited)))
+        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited.suffix(3))))
     lastCompute = operations.count - 1
     awaited.removeAll(keepingCapacity: true)
   }
@@ -70,7 +70,7 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: behind(on: .exchange)))
+        action: actions.count - 1, tokens: tokens, after: behind(kind.stream)))
   }
 
   package mutating func finish(_ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell) {
@@ -78,7 +78,7 @@ package struct OperationWriter: Sendable {
     guard let number = exchanges.removeValue(forKey: key) else {
       preconditionFailure("an exchange is finished once, after it was started")
     }
-    awaited.append(number)
+    wait(for: number)
   }
 
   // MARK: Pipeline
@@ -88,7 +88,7 @@ package struct OperationWriter: Sendable {
       Operation(
         kind: .send, pass: message.payload == .activation ? .forward : .input,
         stage: message.source.stage, microbatch: message.source.microbatch,
-        action: actions.count - 1, tokens: tokens, peer: peer, after: behind(on: .pipeline)))
+        action: actions.count - 1, tokens: tokens, peer: peer, after: behind(.pipeline)))
   }
 
   package mutating func receive(_ message: Message, from peer: Int, tokens: Int) {
@@ -102,7 +102,7 @@ package struct OperationWriter: Sendable {
 
   /// Something is about to need the message's value; nothing to wait for if it was made here.
   package mutating func use(_ message: Message) {
-    if let number = receives.removeValue(forKey: message) { awaited.append(number) }
+    if let number = receives.removeValue(forKey: message) { wait(for: number) }
   }
 
   // MARK: The end of the step
@@ -122,13 +122,14 @@ package struct OperationWriter: Sendable {
   /// The gradient's norm over all ranks; the optimizer waits for it.
   package mutating func reduceNorm() {
     collective(.allReduce, 0)
-    awaited.append(operations.count - 1)
+    wait(for: operations.count - 1)
   }
 
   /// The update of the rank's shard of a group.
   package mutating func optimize(group: Int) {
     append(
-      Operation(kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited)))
+      Operation(
+        kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited.suffix(3))))
     lastCompute = operations.count - 1
     awaited.removeAll(keepingCapacity: true)
   }
@@ -137,14 +138,29 @@ package struct OperationWriter: Sendable {
   package mutating func allGather(group: Int) { collective(.allGather, group) }
 
   private mutating func collective(_ kind: OperationKind, _ group: Int) {
-    append(
-      Operation(kind: kind, pass: .update, tokens: group, after: behind(on: .collective)))
+    append(Operation(kind: kind, pass: .update, tokens: group, after: behind(.collective)))
   }
 
-  /// What a transfer that starts now comes after, besides what its own stream did before.
-  private func behind(on stream: Stream) -> Dependencies {
-    let others = awaited.filter { operations[$0].stream != stream }
-    return Dependencies((lastCompute >= 0 ? [lastCompute] : []) + others)
+  /// The next compute waits for a transfer, which then speaks for those that were awaited before
+  /// and come in order with it: of the exchange stream, or from the same sender.
+  private mutating func wait(for number: Int) {
+    let new = operations[number]
+    var latest = number
+    awaited.removeAll { earlier in
+      let old = operations[earlier]
+      guard old.stream == new.stream && old.peer == new.peer else { return false }
+      latest = max(latest, earlier)
+      return true
+    }
+    awaited.append(latest)
+  }
+
+  /// What a transfer on `stream` that starts now comes after. Exchanges run in order anyway. More
+  /// than three are left where a stage without layers has passed on values of several ranks; the
+  /// oldest doesn't count then.
+  private func behind(_ stream: Stream) -> Dependencies {
+    let others = awaited.filter { stream != .exchange || operations[$0].stream != .exchange }
+    return Dependencies(Array(((lastCompute >= 0 ? [lastCompute] : []) + others).suffix(3)))
   }
 
   private mutating func append(_ operation: Operation) { operations.append(operation) }

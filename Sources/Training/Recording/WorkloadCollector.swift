@@ -69,12 +69,12 @@ final class WorkloadCollector {
     guard let all = try gather(own, counts: heads.map { $0.structure + $0.rows }) else {
       return nil
     }
-    return Workload(
-      layout: layout, shape: shape, programs: programs, routing: routing(all, heads))
+    let routing = takeOver(all, heads)
+    return Workload(layout: layout, shape: shape, programs: programs, routing: routing)
   }
 
-  /// Takes over new structures, and returns the rows.
-  private func routing(_ words: [Int32], _ heads: [Head]) -> RoutingSource {
+  /// Puts new structures into the programs, and returns the rows.
+  private func takeOver(_ words: [Int32], _ heads: [Head]) -> RoutingSource {
     let layout = placement.layout
     var table = RecordedRouting()
     var start = 0
