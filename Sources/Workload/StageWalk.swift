@@ -41,25 +41,26 @@ package struct StageBlocks: Hashable, Sendable {
 struct StageWalk {
   let blocks: [StageBlocks.Block]
   let cell: Cell
-  let tokens: Int
+  let shape: StepShape
   /// Whether experts are on other ranks, so that there is something to exchange.
   let exchanges: Bool
   private var unit: Int
 
-  init(forward blocks: StageBlocks, _ cell: Cell, tokens: Int, exchanges: Bool) {
+  init(forward blocks: StageBlocks, _ cell: Cell, _ shape: StepShape, exchanges: Bool) {
     self.blocks = blocks.blocks
     self.cell = cell
-    self.tokens = tokens
+    self.shape = shape
     self.exchanges = exchanges
     unit = 0
   }
 
-  init(backward blocks: StageBlocks, _ cell: Cell, tokens: Int, exchanges: Bool) {
-    self.init(forward: blocks, cell, tokens: tokens, exchanges: exchanges)
+  init(backward blocks: StageBlocks, _ cell: Cell, _ shape: StepShape, exchanges: Bool) {
+    self.init(forward: blocks, cell, shape, exchanges: exchanges)
     unit = self.blocks.count - 1
   }
 
   private var block: StageBlocks.Block { blocks[unit] }
+  private var tokens: Int { shape.tokens(layer: block.layer) }
 
   // MARK: Forward
 

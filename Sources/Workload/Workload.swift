@@ -67,14 +67,20 @@ package struct StepShape: Hashable, Sendable {
 
   /// Tokens of a micro-batch.
   package var tokens: Int { sequenceLength * sequences }
+
+  /// Tokens of a micro-batch that pass a layer: MTP module k predicts from the first T − k positions
+  /// of a sequence.
+  package func tokens(layer: Int) -> Int {
+    max(sequenceLength - max(layer - layers + 1, 0), 0) * sequences
+  }
 }
 
 /// Where the rows of an exchange come from.
 package enum RoutingSource: Hashable, Sendable {
   /// No expert is on another rank.
   case none
-  /// Every micro-batch of every layer sends these rows, whatever its rank: by place in the expert
-  /// group. From `BalancedRouting`.
+  /// Every micro-batch of a layer sends these rows, whatever its rank: by layer, MTP blocks behind
+  /// the main layers. From `BalancedRouting`, where all expert groups lie alike on nodes.
   case balanced([RoutedRows])
   /// What the routers of a run chose.
   case recorded(RecordedRouting)
@@ -109,12 +115,10 @@ package struct RecordedRouting: Hashable, Sendable {
 extension RoutingSource {
   /// The rows that data rank `dataRank` sends for a micro-batch of a layer; nil when a recording
   /// lacks them, or nothing is sent.
-  package func rows(
-    layer: Int, microbatch: Int, dataRank: Int, expert: Int
-  ) -> RoutedRows? {
+  package func rows(layer: Int, microbatch: Int, dataRank: Int) -> RoutedRows? {
     switch self {
     case .none: nil
-    case .balanced(let rows): rows[dataRank % expert]
+    case .balanced(let rows): rows[layer]
     case .recorded(let table):
       table.rows[.init(layer: layer, microbatch: microbatch, dataRank: dataRank)]
     case .sampled(let sampled):

@@ -100,7 +100,7 @@ package struct WorkloadBuilder {
   ) -> StageWalk {
     if cell.stage > 0 { writer.use(Message(payload: .activation, source: cell.previous)) }
     return StageWalk(
-      forward: blocks[cell.stage], cell, tokens: shape.tokens, exchanges: exchanges)
+      forward: blocks[cell.stage], cell, shape, exchanges: exchanges)
   }
 
   private func beginBackward(
@@ -110,15 +110,39 @@ package struct WorkloadBuilder {
       writer.use(Message(payload: .gradient, source: cell.next))
     }
     return StageWalk(
-      backward: blocks[cell.stage], cell, tokens: shape.tokens, exchanges: exchanges)
+      backward: blocks[cell.stage], cell, shape, exchanges: exchanges)
   }
 
   // MARK: Routing
 
-  /// Every source routes its token t alike, so its rows depend on nothing but the node that it
-  /// sends to; they are the same for all.
   private var balancedRouting: RoutingSource {
-    let geometry = ExchangeGeometry(layout, groupOf: 0)
+    let groups = stride(from: 0, to: layout.worldSize, by: layout.expert).map {
+      ExchangeGeometry(layout, groupOf: $0).nodeOfRank
+    }
+    if groups.allSatisfy({ $0 == groups[0] }) { return .balanced(balancedRows(groups[0])) }
+    let rows = Dictionary(uniqueKeysWithValues: Set(groups).map { ($0, balancedRows($0)) })
+    var table = RecordedRouting()
+    for (stage, layers) in stages.enumerated() {
+      let blocks = StageBlocks(spec, layers: layers).blocks.filter(\.hasExperts)
+      for microbatch in 0..<shape.microbatches {
+        let pipelineRank = plan.schedule.rank(of: Cell(stage: stage, microbatch: microbatch))
+        for dataRank in 0..<layout.data {
+          let rank = layout.worldRank(pipeline: pipelineRank, data: dataRank)
+          guard let byLayer = rows[groups[rank / layout.expert]] else { continue }
+          for block in blocks {
+            table.rows[.init(layer: block.layer, microbatch: microbatch, dataRank: dataRank)] =
+              byLayer[block.layer]
+          }
+        }
+      }
+    }
+    return .recorded(table)
+  }
+
+  /// By layer, what each rank of an expert group sends: every source routes its token t alike.
+  ///
+  /// - Parameter nodeOfRank: of the group.
+  private func balancedRows(_ nodeOfRank: [Int]) -> [RoutedRows] {
     let balanced = BalancedRouting(spec)
     let perToken = spec.expertsPerToken
     let choices = [Int32](unsafeUninitializedCapacity: shape.tokens * perToken) { buffer, count in
@@ -129,11 +153,15 @@ package struct WorkloadBuilder {
       }
       count = buffer.count
     }
-    let rows = choices.withUnsafeBufferPointer {
-      RoutedRows(
-        choices: $0, perToken: perToken, expertsPerRank: spec.routedExperts / layout.expert,
-        nodeOfRank: geometry.nodeOfRank)
+    func rows(layer: Int) -> RoutedRows {
+      choices.withUnsafeBufferPointer {
+        RoutedRows(
+          choices: UnsafeBufferPointer(rebasing: $0.prefix(shape.tokens(layer: layer) * perToken)),
+          perToken: perToken, expertsPerRank: spec.routedExperts / layout.expert,
+          nodeOfRank: nodeOfRank)
+      }
     }
-    return .balanced(Array(repeating: rows, count: layout.expert))
+    return Array(repeating: rows(layer: 0), count: spec.layers)
+      + (spec.layers..<spec.layers + spec.mtpDepth).map(rows)
   }
 }
