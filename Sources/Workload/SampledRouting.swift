@@ -4,30 +4,40 @@
 
 package import ModelSpec
 
-/// Rows drawn from skewed expert popularity, the same for the same seed.
-package struct SampledRouting: Hashable, Sendable {
-  package let seed: UInt64
-  /// Coefficient of variation of an expert's popularity within its layer; 0: all alike.
-  package let skew: Double
-  package let expert: Int
-  package let draws: Int
+/// Rows drawn from skewed expert popularity, the same for the same seed. For layouts whose expert
+/// groups lie alike on nodes.
+package struct SampledRouting: Sendable {
+  /// What the pool is drawn from; it follows from this.
+  let source: RoutingDraws
   /// By layer × draws + draw.
   private let pool: [RoutedRows]
 
   /// Source draws of a layer's pool.
   package static let standardDraws = 64
 
+  /// - Parameters:
+  ///   - shape: of a step of `spec`.
+  ///   - skew: coefficient of variation of an expert's popularity within its layer; 0: all alike.
   package init(
-    spec: ModelSpec, layout: Layout, tokens: Int, seed: UInt64, skew: Double,
+    spec: ModelSpec, layout: Layout, shape: StepShape, seed: UInt64, skew: Double,
     draws: Int = SampledRouting.standardDraws
   ) {
-    self.seed = seed
-    self.skew = skew
-    self.draws = draws
-    expert = layout.expert
-    pool = RoutingDraws(spec: spec, layout: layout, tokens: tokens, seed: seed, skew: skew)
-      .pool(draws: draws)
+    self.init(
+      RoutingDraws(
+        layout: layout, shape: shape, denseLayers: spec.denseLayers,
+        expertGroups: spec.expertGroups, groupsPerToken: spec.groupsPerToken, seed: seed,
+        skew: skew, draws: draws))
   }
+
+  init(_ source: RoutingDraws) {
+    self.source = source
+    pool = source.pool()
+  }
+
+  package var seed: UInt64 { source.seed }
+  package var skew: Double { source.skew }
+  package var expert: Int { source.layout.expert }
+  package var draws: Int { source.draws }
 
   /// The rows of one source.
   package func rows(layer: Int, microbatch: Int, dataRank: Int) -> RoutedRows {
@@ -43,10 +53,7 @@ package struct SampledRouting: Hashable, Sendable {
   }
 }
 
-/// The finaliser of SplitMix64.
-func mixed(_ word: UInt64) -> UInt64 {
-  var z = word &+ 0x9E37_79B9_7F4A_7C15
-  z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-  z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-  return z ^ (z >> 31)
+extension SampledRouting: Hashable {
+  package static func == (left: Self, right: Self) -> Bool { left.source == right.source }
+  package func hash(into hasher: inout Hasher) { hasher.combine(source) }
 }
