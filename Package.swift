@@ -71,9 +71,14 @@ let package = Package(
         "CSystem",
       ]),
 
+    room(
+      "VirtualCluster",
+      ["RunConfiguration", "Simulation", "Workload", "Fabric", "Units", "ModelSpec", "Schedules"]),
+
     command(
       "dsv3",
       [
+        "VirtualCluster",
         "RunConfiguration", "Model", "ModelSpec", "JSON", "Schedules", "Kernels", "Units",
         "Fabric",
         "Workload", "Simulation", "CSystem",
@@ -81,8 +86,8 @@ let package = Package(
     command(
       "dsv3-worker",
       [
-        "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec", "Schedules",
-        "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem",
+        "VirtualCluster", "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec",
+        "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem",
       ]),
 
     tests("UnitsTests", ["Units"]),

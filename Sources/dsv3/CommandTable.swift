@@ -2,9 +2,10 @@
 
 let rootCommand = Command(
   "dsv3",
-  summary: "looks into models, pipeline schedules and configurations of dsv3-worker",
+  summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
   subcommands: [
-    evaluateCommand, configCommand, presetsCommand, scheduleCommand, networkCommand, benchCommand,
+    simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
+    networkCommand, benchCommand,
   ])
 
 private let scheduleCommand = Command(

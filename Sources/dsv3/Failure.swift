@@ -7,6 +7,7 @@ import Model
 import ModelSpec
 import RunConfiguration
 import Schedules
+import Workload
 
 /// A failure that the command itself sees.
 struct CommandError: Error {
@@ -27,6 +28,7 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   case let error as ModelSpecError: ("dsv3: " + error.description, error.exitCode)
   case let error as CheckpointError: ("dsv3: " + error.description, error.exitCode)
   case let error as ScheduleError: ("dsv3: " + error.description, 65)
+  case let error as WorkloadError: ("dsv3: " + error.description, error.exitCode)
   case let error as FabricError:
     ("dsv3: \(error.source): \(error.message)", exitCode(of: error.kind))
   default: ("dsv3: \(error)", 70)

@@ -1,0 +1,86 @@
+// The one place where a configuration becomes a simulation: the model and the shapes it is charged
+// at, the schedule's plan, the stages, the cluster and its memory. `dsv3 simulate`, `dsv3 replay`
+// and the worker all come through here.
+
+package import Fabric
+package import ModelSpec
+package import RunConfiguration
+package import Schedules
+package import Simulation
+package import Workload
+
+/// A configuration's step on its simulated cluster.
+package struct VirtualStep: Sendable {
+  package let configuration: RunConfiguration
+  package let model: ModelSpec
+  package let schedule: Schedule
+  /// Layers of each stage.
+  package let stages: [Range<Int>]
+  package let cluster: ClusterSpec
+  package let charged: ChargedStep
+  package let memory: MemoryModel
+
+  /// - Throws: `ConfigurationError` of whatever in the configuration does not fit together.
+  package init(_ configuration: RunConfiguration) throws {
+    self.configuration = configuration
+    let (model, schedule) = try configuration.resolve()
+    self.model = model
+    self.schedule = schedule
+    let plan = configuration.plan
+    let partition =
+      try configuration.stageLayers.map {
+        try StagePartition(model, stages: schedule.stages, layerCounts: $0)
+      }
+      ?? StagePartition(model, stages: schedule.stages, sequenceLength: plan.sequenceLength)
+    stages = partition.stages
+    cluster = try configuration.clusterSpec()
+    let precision: ProductPrecision = configuration.chargePrecision == .fp8 ? .fp8 : .bf16
+    charged = ChargedStep(
+      run: model, as: try configuration.chargedModel(),
+      sequenceLength: configuration.chargedSequenceLength,
+      shape: StepShape(
+        model, sequenceLength: plan.sequenceLength, sequences: plan.microBatch,
+        microbatches: schedule.microbatches), precision: precision)
+    memory = MemoryModel(
+      model: charged.model, layout: configuration.layout, schedule: schedule, stages: stages,
+      tokens: charged.tokens, sequenceLength: charged.sequenceLength, plan: .report)
+  }
+
+  /// The step that a run of the configuration does, written without running it. Learned routing is
+  /// taken as balanced: nobody has trained the router.
+  package func build() throws -> Workload {
+    let plan = configuration.plan
+    let builder = WorkloadBuilder(
+      spec: model, layout: configuration.layout, plan: try SchedulePlan(lowering: schedule),
+      stages: stages, sequenceLength: plan.sequenceLength, sequences: plan.microBatch)
+    return builder.build(
+      routing: sampledRouting, configuration: configuration.resolvedYAML())
+  }
+
+  private var sampledRouting: RoutingSource? {
+    guard configuration.routing == .sampled, configuration.layout.expert > 1 else { return nil }
+    return .sampled(
+      SampledRouting(
+        spec: model, layout: configuration.layout, shape: charged.shape,
+        seed: configuration.routingSeed, skew: configuration.routingSkew))
+  }
+
+  /// The simulation of a workload of this configuration, built or recorded.
+  /// - Throws: `ConfigurationError` when the workload is of another layout or another shape.
+  package func simulation(of workload: Workload) throws -> StepSimulation {
+    guard workload.layout == configuration.layout else {
+      throw mismatch("layout", "\(workload.layout)", "\(configuration.layout)")
+    }
+    guard workload.shape == charged.shape else {
+      throw mismatch("shape", "\(workload.shape)", "\(charged.shape)")
+    }
+    return StepSimulation(workload, charged: charged, cluster: cluster, memory: memory)
+  }
+
+  private func mismatch(_ what: String, _ recorded: String, _ asked: String) -> ConfigurationError {
+    ConfigurationError(
+      "the workload's \(what) is \(recorded), the configuration's \(asked): a replay may change "
+        + "the cluster and what is charged, not what was run; to change that, simulate or run it",
+      kind: .invalid)
+  }
+}
