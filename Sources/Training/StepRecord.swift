@@ -1,5 +1,5 @@
-// What a step reports: the keys of metrics.jsonl (docs/interface). Keys of the virtual clock are
-// absent until something measures them.
+// What a step reports: the keys of metrics.jsonl. Keys of the virtual clock are there when somebody
+// prices the recorded step; the trainer itself knows no virtual time.
 
 /// The figures of one step, the same on every rank but for wall time.
 package struct StepRecord: Equatable, Sendable {
@@ -25,13 +25,16 @@ package struct StepRecord: Equatable, Sendable {
   /// Most (stage, micro-batch) activations of the fullest rank, held to the end of `B` or `I`.
   package var peakActivations = 0
 
+  /// What the step would have cost on the simulated cluster.
+  package var virtual: VirtualFigures?
+
   package init() {}
 
   package var tokensPerSecond: Double { wallSeconds > 0 ? Double(tokens) / wallSeconds : 0 }
 
   /// One line of metrics.jsonl, without the line end. Floats print so that they read back equal.
   package var json: String {
-    let fields: [(String, String)] = [
+    var fields: [(String, String)] = [
       ("step", "\(step)"), ("tokens", "\(tokens)"), ("loss", "\(loss)"),
       ("mtp_loss", "\(mtpLoss)"), ("balance_loss", "\(balanceLoss)"),
       ("grad_norm", "\(gradientNorm)"), ("learning_rate", "\(learningRate)"),
@@ -40,6 +43,38 @@ package struct StepRecord: Equatable, Sendable {
       ("infiniband_bytes", "\(infinibandBytes)"), ("peak_memory_bytes", "\(peakMemoryBytes)"),
       ("peak_activations", "\(peakActivations)"),
     ]
+    fields += virtual?.fields ?? []
     return "{" + fields.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
+  }
+}
+
+/// The virtual clock's figures of one step, as a simulation reports them.
+package struct VirtualFigures: Equatable, Sendable {
+  package var stepSeconds: Double
+  package var tokensPerSecond: Double
+  /// Model FLOPs utilisation with causal attention, of the dense BF16 peak.
+  package var utilisation: Double
+  package var bubbleFraction: Double
+  package var exposedCommunicationSeconds: Double
+
+  package init(
+    stepSeconds: Double, tokensPerSecond: Double, utilisation: Double, bubbleFraction: Double,
+    exposedCommunicationSeconds: Double
+  ) {
+    self.stepSeconds = stepSeconds
+    self.tokensPerSecond = tokensPerSecond
+    self.utilisation = utilisation
+    self.bubbleFraction = bubbleFraction
+    self.exposedCommunicationSeconds = exposedCommunicationSeconds
+  }
+
+  /// Keys of metrics.jsonl with their values.
+  var fields: [(String, String)] {
+    [
+      ("virtual_step_seconds", "\(stepSeconds)"),
+      ("virtual_tokens_per_second", "\(tokensPerSecond)"), ("mfu", "\(utilisation)"),
+      ("bubble_fraction", "\(bubbleFraction)"),
+      ("exposed_communication_seconds", "\(exposedCommunicationSeconds)"),
+    ]
   }
 }

@@ -115,5 +115,14 @@ package struct Dependencies: Hashable, Sendable {
     if let number = rest.next() { third = Int32(number) }
   }
 
+  package var isEmpty: Bool { first < 0 }
+
+  /// Without making a list.
+  package func forEach(_ body: (Int) -> Void) {
+    if first >= 0 { body(Int(first)) }
+    if second >= 0 { body(Int(second)) }
+    if third >= 0 { body(Int(third)) }
+  }
+
   package var numbers: [Int] { [first, second, third].filter { $0 >= 0 }.map(Int.init) }
 }

@@ -8,6 +8,7 @@ import ModelSpec
 import RunConfiguration
 import Schedules
 import Training
+import Workload
 
 /// All ranks know of it and it has been printed.
 struct AgreedFailure: Error {
@@ -25,6 +26,7 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   case let error as CheckpointMismatch: (error.description, error.exitCode)
   case let error as RunFileError: (error.description, error.exitCode)
   case let error as TrainingError: (error.description, error.exitCode)
+  case let error as WorkloadError: (error.description, error.exitCode)
   case let error as MPIError: (error.description, 70)
   default: ("\(error)", 70)
   }

@@ -31,5 +31,6 @@ func trainerSetup(
       count == plan.microBatches
         ? schedule : try configuration.resolvedSchedule(microbatches: count)
     },
-    microbatchRule: try configuration.microbatchRule(), tokens: tokens)
+    microbatchRule: try configuration.microbatchRule(), tokens: tokens,
+    balancedRouting: configuration.routing == .balanced)
 }

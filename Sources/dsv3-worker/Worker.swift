@@ -15,6 +15,7 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
   let configuration = try job.agreed { try loadConfiguration(options) }
   let (spec, schedule) = try job.agreed {
     let resolved = try configuration.resolve()
+    try configuration.checkTrainable()
     try configuration.checkWorld(size: world.size, spec: resolved.model)
     return resolved
   }
@@ -37,9 +38,11 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
     print(greeting(configuration, setup, directory, world.size), to: dsv3_stdout())
   }
   if world.rank == 0 { for note in notes { print("note: \(note)", to: dsv3_stdout()) } }
+  let virtualClock = VirtualClock(configuration, directory)
+  let pricing: StepPricing = { try virtualClock.price($0, step: $1, isLast: $2) }
   var run = TrainingRun(
     trainer, directory: directory, options: runOptions(options, configuration), log: job.log,
-    phase: { try job.agreed($0) }, say: { print($0, to: dsv3_stdout()) })
+    phase: { try job.agreed($0) }, price: pricing, say: { print($0, to: dsv3_stdout()) })
   try job.everywhere { try run.perform() }
 }
 

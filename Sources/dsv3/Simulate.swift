@@ -92,7 +92,7 @@ private func perform(
   if options.has("json") {
     print(String(decoding: report.json().text(), as: UTF8.self), terminator: "")
   } else {
-    print(reportText(report, step), terminator: "")
+    print(reportText(report, step, outcome.workload.routing), terminator: "")
   }
 }
 

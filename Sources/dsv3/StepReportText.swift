@@ -7,16 +7,17 @@ import Schedules
 import Simulation
 import Units
 import VirtualCluster
+import Workload
 
 /// The report as lines.
-func reportText(_ report: StepReport, _ step: VirtualStep) -> String {
+func reportText(_ report: StepReport, _ step: VirtualStep, _ routing: RoutingSource) -> String {
   let configuration = step.configuration
   let layout = configuration.layout
   var lines = [
     "\(report.ranks) GPUs (\(step.cluster.name)): pipeline \(layout.pipeline), data "
       + "\(layout.data), expert \(layout.expert), \(layout.gpusPerNode) to a node; "
       + "\(step.schedule.name), \(step.schedule.microbatches) micro-batches, routing "
-      + (configuration.routing == .learned ? "balanced" : configuration.routing.rawValue),
+      + name(of: routing, configuration),
     "",
     "step            \(time(report.step))   \(rounded(report.tokens)) tokens, "
       + "\(rounded(Int(report.tokensPerDay))) a day, "
@@ -53,6 +54,16 @@ func reportText(_ report: StepReport, _ step: VirtualStep) -> String {
   lines.append(
     "\(rounded(report.operations)) operations simulated in \(fixed(report.wall, 2)) s")
   return lines.joined(separator: "\n") + "\n"
+}
+
+private func name(of routing: RoutingSource, _ configuration: RunConfiguration) -> String {
+  switch routing {
+  case .none: "within each rank"
+  case .balanced: "balanced"
+  case .recorded: "as recorded"
+  case .sampled:
+    "sampled with seed \(configuration.routingSeed) and skew \(configuration.routingSkew)"
+  }
 }
 
 /// A virtual duration with the unit that suits it.

@@ -22,11 +22,11 @@ struct Waits {
   var second = Wait.none
   var third = Wait.none
 
-  init(_ waits: [Wait]) {
-    precondition(waits.count <= 3, "at most three waits")
-    if waits.count > 0 { first = waits[0] }
-    if waits.count > 1 { second = waits[1] }
-    if waits.count > 2 { third = waits[2] }
+  /// - Parameter places: where each operation of the rank is found done.
+  init(_ after: Dependencies, places: [Wait]) {
+    if after.first >= 0 { first = places[Int(after.first)] }
+    if after.second >= 0 { second = places[Int(after.second)] }
+    if after.third >= 0 { third = places[Int(after.third)] }
   }
 }
 

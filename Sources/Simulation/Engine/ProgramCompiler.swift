@@ -37,17 +37,17 @@ struct ProgramCompiler<Costs: StepCosting> {
     result.messages = ordinals[index].count
     for action in program.actions { result.actionCounts[Int(action.rawValue)] += 1 }
     var cells: [Int64: Int32] = [:]
-    let places = placesOnStreams(program, ordinals[index])
-    let awaited = awaitedByTransfers(program)
+    let continues = continuations(program)
+    let places = placesOnStreams(program, ordinals[index], continues)
     for (number, operation) in program.operations.enumerated() {
-      let waits = Waits(operation.after.numbers.map { places[$0] })
+      let waits = Waits(operation.after, places: places)
       let cellKey = Int64(operation.layer) << 32 | Int64(operation.microbatch)
       switch operation.stream {
       case .compute:
         let cell = operation.kind == .routedExperts ? cells[cellKey] : nil
         add(
           operation, number, cell: cell ?? -1,
-          joins: joinsBefore(number, program, awaited), waits, program, to: &result)
+          joins: continues[number], waits, program, to: &result)
       case .exchange:
         let isFirst = cells[cellKey] == nil
         let cell = cells[cellKey] ?? Int32(cells.count)
@@ -72,15 +72,19 @@ struct ProgramCompiler<Costs: StepCosting> {
     return result
   }
 
-  /// Whether a compute operation continues the segment before it: it waits for nothing, no
-  /// transfer looks at the point between, and both belong to one action.
-  private func joinsBefore(_ number: Int, _ program: Program, _ awaited: [Bool]) -> Bool {
-    let operation = program.operations[number]
-    guard operation.after.numbers.isEmpty, operation.pass != .update else { return false }
-    var before = number - 1
-    while before >= 0, program.operations[before].stream != .compute { before -= 1 }
-    return before >= 0 && !awaited[before]
-      && program.operations[before].action == operation.action
+  /// By operation, whether a compute operation continues the segment before it: it waits for
+  /// nothing, no transfer looks at the point between, and both belong to one action.
+  private func continuations(_ program: Program) -> [Bool] {
+    var isAwaited = [Bool](repeating: false, count: program.operations.count)
+    for operation in program.operations { operation.after.forEach { isAwaited[$0] = true } }
+    var before = -1
+    return program.operations.indices.map { number in
+      let operation = program.operations[number]
+      guard operation.stream == .compute else { return false }
+      defer { before = number }
+      return before >= 0 && operation.after.isEmpty && operation.pass != .update
+        && !isAwaited[before] && program.operations[before].action == operation.action
+    }
   }
 
   private func add(
@@ -117,9 +121,8 @@ struct ProgramCompiler<Costs: StepCosting> {
 
   /// By operation: where later operations of the rank find it done.
   private func placesOnStreams(
-    _ program: Program, _ ordinals: [MessageKey: Int32]
+    _ program: Program, _ ordinals: [MessageKey: Int32], _ continues: [Bool]
   ) -> [Wait] {
-    let awaited = awaitedByTransfers(program)
     var counts = [Int32](repeating: 0, count: Stream.allCases.count)
     return program.operations.indices.map { number in
       let operation = program.operations[number]
@@ -127,18 +130,8 @@ struct ProgramCompiler<Costs: StepCosting> {
         return Wait(stream: Wait.message, position: ordinals[MessageKey(operation)] ?? -1)
       }
       let stream = Int(operation.stream.rawValue)
-      let continues = operation.stream == .compute && joinsBefore(number, program, awaited)
-      if !continues { counts[stream] += 1 }
+      if !continues[number] { counts[stream] += 1 }
       return Wait(stream: operation.stream.rawValue, position: counts[stream] - 1)
     }
-  }
-
-  /// By operation: whether a later one names it.
-  private func awaitedByTransfers(_ program: Program) -> [Bool] {
-    var awaited = [Bool](repeating: false, count: program.operations.count)
-    for operation in program.operations {
-      for number in operation.after.numbers { awaited[number] = true }
-    }
-    return awaited
   }
 }

@@ -42,6 +42,13 @@ package struct RunDirectory: Sendable {
   /// Mean times of the schedule's actions, for `dsv3 schedule analyze --times`.
   package var actionTimes: String { path + "/action-times.json" }
 
+  /// The last step's report of the virtual clock.
+  package var report: String { path + "/report.json" }
+  /// Recorded steps.
+  package var workloads: String { path + "/workloads" }
+
+  package func workload(step: Int) -> String { workloads + "/step-\(step).workload" }
+
   package func rankLog(_ rank: Int) -> String {
     let digits = "\(rank)"
     return path + "/ranks/rank-" + String(repeating: "0", count: max(0, 5 - digits.count))
@@ -50,7 +57,7 @@ package struct RunDirectory: Sendable {
 
   /// Makes the directory with its folders, parents included.
   package func create() throws(RunFileError) {
-    for folder in [path, path + "/ranks", checkpoints] { try Self.makeDirectory(folder) }
+    for folder in [path, path + "/ranks", checkpoints, workloads] { try Self.makeDirectory(folder) }
   }
 
   /// As `mkdir -p`.

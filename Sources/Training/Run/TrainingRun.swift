@@ -3,6 +3,7 @@
 internal import JSON
 internal import MessagePassing
 internal import ModelSpec
+package import Workload
 
 /// What the loop needs besides a trainer.
 package struct RunOptions: Sendable {
@@ -18,6 +19,9 @@ package struct RunOptions: Sendable {
   package init() {}
 }
 
+/// Prices a step's workload: its number, and whether it is the run's last.
+package typealias StepPricing = (Workload, Int, Bool) throws -> VirtualFigures
+
 package struct TrainingRun {
   private let trainer: Trainer
   private let directory: RunDirectory
@@ -27,21 +31,26 @@ package struct TrainingRun {
   private let phase: Phase
   /// Prints on rank 0; does nothing elsewhere.
   private let say: (String) -> Void
+  /// What a recorded step would have cost, on rank 0; nil when nobody asks.
+  private let price: StepPricing?
   private var metrics: LogFile?
 
   /// - Parameters:
   ///   - log: gets lines about this rank alone.
   ///   - phase: how ranks agree on failures of files.
+  ///   - price: of each step's workload; called on rank 0 only. Steps are recorded if it is there.
   ///   - say: prints; called on rank 0 only.
   package init(
     _ trainer: Trainer, directory: RunDirectory, options: RunOptions, log: LogFile? = nil,
-    phase: @escaping Phase, say: @escaping (String) -> Void
+    phase: @escaping Phase, price: StepPricing? = nil, say: @escaping (String) -> Void
   ) {
     self.trainer = trainer
     self.directory = directory
     self.options = options
     self.log = log
     self.phase = phase
+    self.price = price
+    trainer.recording = price == nil ? .off : .everyStep
     self.say = trainer.world.rank == 0 ? say : { _ in }
   }
 
@@ -57,7 +66,10 @@ package struct TrainingRun {
     var peaks = ActivationPeaks()
     trainer.clock.reset()
     while trainer.stepsDone < end {
-      let record = try trainer.step()
+      var record = try trainer.step()
+      if let price, let workload = trainer.lastWorkload {
+        record.virtual = try price(workload, record.step, record.step == end)
+      }
       tokens += record.tokens
       peaks = peaks.union(trainer.peakActivations)
       try metrics?.write(record.json + "\n")
@@ -134,5 +146,14 @@ package struct TrainingRun {
       + "  lr \(TextFormat.number(record.learningRate, "%.2e"))"
       + "  load \(TextFormat.fixed(record.maxExpertLoadRatio, 2))"
       + "  \(TextFormat.fixed(record.tokensPerSecond, 0)) tokens/s"
+      + (record.virtual.map(Self.part) ?? "")
+  }
+
+  /// The virtual clock's part of a progress line.
+  private static func part(_ figures: VirtualFigures) -> String {
+    "  virtual \(TextFormat.fixed(figures.stepSeconds, 3)) s"
+      + "  mfu \(TextFormat.fixed(figures.utilisation * 100, 1))%"
+      + "  bubble \(TextFormat.fixed(figures.bubbleFraction * 100, 1))%"
+      + "  exposed \(TextFormat.fixed(figures.exposedCommunicationSeconds, 3)) s"
   }
 }
