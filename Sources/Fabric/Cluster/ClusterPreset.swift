@@ -8,7 +8,8 @@ package struct ClusterPreset: Sendable {
   package var summary: String
   package var spec: ClusterSpec
 
-  package static let all: [ClusterPreset] = [h800]
+  /// The measured one first.
+  package static let all: [ClusterPreset] = [h800, h100, h20, b200NVL72]
 
   /// The preset called `name`, nil when there is none.
   package static func named(_ name: String) -> ClusterPreset? { all.first { $0.name == name } }
@@ -21,24 +22,52 @@ extension ClusterPreset {
     spec: ClusterSpec(
       name: "h800",
       gpu: GPUSpec(
+        // The H100's data sheet, whose die it is; 132 SMs as the profiler's trace reports them.
         sms: 132, memory: ByteCount(80_000_000_000),
         memoryBandwidth: Bandwidth(terabytesPerSecond: 3.35),
         peakBF16: ComputeRate(teraFLOPS: 989.4), peakFP8: ComputeRate(teraFLOPS: 1978.9),
         kernels: .h800),
       node: NodeSpec(
+        // Report section 3.2.2: 160 GB/s (of a nominal 200). Latency: 64 bytes, end to end.
         gpus: 8, nvlink: Bandwidth(gigabytesPerSecond: 160),
         latency: VirtualDuration(microseconds: 3.33)),
-      network: NetworkSpec(
-        nic: Bandwidth(gigabytesPerSecond: 50), nodesPerLeaf: 32,
-        sameLeafLatency: VirtualDuration(microseconds: 2.8),
-        crossLeafLatency: VirtualDuration(microseconds: 3.7)),
-      exchange: ExchangeSpec(
-        sms: 20, nicEfficiency: 0.88, nvlinkEfficiency: 0.8, overlapEfficiency: 0.76,
-        notify: VirtualDuration(microseconds: 150))))
+      network: .rails400, exchange: .deepEP))
+}
+
+extension NetworkSpec {
+  /// A ConnectX-7 of 400 Gb/s for each GPU on rails of 64-port switches, 32 ports down (report
+  /// section 3.2.2: 50 GB/s). Latencies: 64 bytes, end to end, under one leaf and across.
+  static let rails400 = NetworkSpec(
+    nic: Bandwidth(gigabytesPerSecond: 50), nodesPerLeaf: 32,
+    sameLeafLatency: VirtualDuration(microseconds: 2.8),
+    crossLeafLatency: VirtualDuration(microseconds: 3.7))
+}
+
+extension ExchangeSpec {
+  /// DeepEP's kernels on H800s, as its README of April 2025 has them stand-alone with 24 SMs at
+  /// 4096 tokens (Tests/Fixtures/calibration/bandwidth.csv). Each efficiency is the geometric mean
+  /// over the rows that its link bounds, with latencies and the first chunk taken off the times.
+  ///
+  /// - NIC, EP 32 and 64: bytes for other nodes pass at 43.5, 42.8, 44.6 and 43.8 GB/s of 50;
+  ///   without the first chunk 44.3, 43.5, 45.3, 44.4: 0.887.
+  /// - NVLink, EP 8 and 16: 153, 158, 140.5 and 140.5 GB/s received, of which 7/8 come from
+  ///   another GPU and cross a link; without the first chunk 133.9, 138.3, 126, 126 of 160: 0.818.
+  /// - Beside compute with 20 SMs, in the trace of a training step (EP 64): cached dispatch 3.45,
+  ///   combine 6.03 and 6.52 ms, where alone 2.37, 4.68 and 4.68 ms: 0.733. The dispatch with a
+  ///   fresh layout (4.31 ms) is left out: it starts after a wait of the host, and holds the skew
+  ///   between ranks, which is none of a link's.
+  /// - The library as of February 2025, nearer to the training run, had the NIC at 0.80 at EP 64
+  ///   (0.68 at EP 32), the same NVLink, and so 0.81 beside compute: the times beside compute are
+  ///   the same, those of an exposed exchange 11 % longer.
+  static let deepEP = ExchangeSpec(
+    sms: 20, nicEfficiency: 0.887, nvlinkEfficiency: 0.818, overlapEfficiency: 0.733,
+    // 0.13 to 0.16 ms alone (DeepEP issue #397); what the trace shows beyond is waiting for peers.
+    notify: VirtualDuration(microseconds: 150))
 }
 
 extension KernelEfficiency {
-  /// Fitted to one measured training step of DeepSeek-V3 on H800s (docs/cluster-model.md).
+  /// Fitted to one measured training step of DeepSeek-V3 on H800s (docs/cluster-model.md); what
+  /// `dsv3 calibrate Tests/Fixtures/calibration/ops.csv` refits.
   static let h800 = KernelEfficiency(
     measuredSMs: 112, powerExponent: 0.8,
     gemmFP8: TileCost(

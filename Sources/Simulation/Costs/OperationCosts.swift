@@ -70,6 +70,23 @@ package struct OperationCosts: Sendable {
     ComputeCost(EndKernels.optimizer(parameters: parameters), on: kernelCost(sms: gpu.sms))
   }
 
+  /// What the exchange stream does in front of a transfer and its notification: a forward's
+  /// dispatch works out its layout, the backward of a combine casts its gradient to FP8. Beside
+  /// compute they have only the SMs of the exchange.
+  package func exchangePreparation(
+    _ kind: OperationKind, _ pass: Pass, tokens: Int
+  ) -> ExchangeTime {
+    let list = inventory.exchangePreparation(kind, pass, tokens: tokens)
+    let full = KernelCost(gpu: gpu, sms: gpu.sms, exchangeSMs: 0)
+    let alone = ComputeCost(list, on: full)
+    guard exchangeSMs > 0 else {
+      return ExchangeTime(alone: alone.alone, besideCompute: alone.besideTransfer)
+    }
+    let few = KernelCost(gpu: gpu, sms: exchangeSMs, exchangeSMs: gpu.sms - exchangeSMs)
+    let beside = ComputeCost(list, on: few)
+    return ExchangeTime(alone: alone.alone, besideCompute: beside.besideTransfer)
+  }
+
   /// FLOPs that the kernels of an operation execute, recomputation included, causal attention
   /// counted as half of the score matrix.
   package func executedFLOPs(

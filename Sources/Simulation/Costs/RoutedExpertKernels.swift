@@ -4,6 +4,7 @@
 
 internal import Fabric
 internal import ModelSpec
+internal import Units
 
 /// Rows of the experts of one rank.
 struct ExpertRows: Hashable, Sendable {
@@ -79,8 +80,9 @@ struct RoutedExpertSizes: Sendable {
     return max(min(experts, pairs) * tile, pairs + experts * tile / 2)
   }
 
-  /// Bytes of a dispatched row: FP8 with an FP32 scale for each 128 elements, or BF16.
-  private var dispatchedRow: Int { precision.isFP8 ? hidden + hidden / 128 * 4 : 2 * hidden }
+  private var dispatchedRow: Int {
+    ExchangeCost.dispatchRow(hidden: hidden, precision: precision).bytes
+  }
 
   func forward(_ rows: ExpertRows) -> [LayerKernel] {
     var list = KernelList(precision)
