@@ -8,7 +8,7 @@ package struct RunPreset: Sendable {
   /// As in cluster.yaml.
   package var yaml: String
 
-  package static let all = [report, half, mini]
+  package static let all = [report, half, quarter, mini]
 
   package static var names: [String] { all.map(\.name) }
 
@@ -40,6 +40,13 @@ extension RunPreset {
     yaml: pretraining(
       cluster: "{preset: h800, gpus_per_node: 8}", layout: "{pipeline: 16, data: 64, expert: 64}",
       microbatches: 240))
+
+  /// The same batch on a quarter, experts over the 32 GPUs of 4 nodes.
+  static let quarter = RunPreset(
+    name: "deepseek-v3-h800-512", summary: "the same batch on 512 H800, experts over 4 nodes",
+    yaml: pretraining(
+      cluster: "{preset: h800, gpus_per_node: 8}", layout: "{pipeline: 16, data: 32, expert: 32}",
+      microbatches: 480))
 
   /// What `mpirun -n 16 dsv3-worker` trains.
   static let mini = RunPreset(
