@@ -40,6 +40,15 @@ import Units
     #expect(run.plan.microBatches * run.plan.microBatch * run.layout.data == 15360)
   }
 
+  @Test func expertsOfTheDomainsPresetStayInTheirDomain() throws {
+    let run = try RunConfiguration.load(preset: "deepseek-v3-nvl72")
+    for rank in 0..<run.layout.worldSize {
+      let nodes = Set(run.layout.expertGroup(of: rank).map { run.layout.node(of: $0) })
+      #expect(nodes.count == 1)
+    }
+    #expect(run.plan.microBatches * run.plan.microBatch * run.layout.data == 15360)
+  }
+
   /// 61 layers on 16 stages: four each and one on the last, which also has head and MTP. Five
   /// on any other would weigh more than that.
   @Test func theStagesOfTheReportsModelAreFourLayersEachAndOneOnTheLast() throws {
