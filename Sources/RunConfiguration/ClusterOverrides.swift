@@ -47,7 +47,14 @@ package struct ClusterOverrides: Equatable, Sendable {
     func replace<Value>(_ target: WritableKeyPath<ClusterSpec, Value>, _ value: Value?) {
       if let value { result[keyPath: target] = value }
     }
-    replace(\.gpu.sms, sms)
+    if let sms {
+      // The peak of fewer SMs is less, unless it is given.
+      let share = Double(sms) / Double(preset.gpu.sms)
+      result.gpu.sms = sms
+      result.gpu.peakBF16.flopsPerSecond *= share
+      result.gpu.peakFP8.flopsPerSecond *= share
+    }
+    let bySMs = result.gpu
     replace(\.gpu.memory, memory)
     replace(\.gpu.memoryBandwidth, memoryBandwidth)
     replace(\.gpu.peakBF16, peakBF16)
@@ -69,42 +76,40 @@ package struct ClusterOverrides: Equatable, Sendable {
     replace(\.exchange.notify, notify)
     replace(\.exchange.unified, unified)
     result.faults = faults
-    result.gpu.kernels.scale(from: preset.gpu, to: result.gpu, speed: speed)
+    result.gpu.kernels.scale(from: bySMs, to: result.gpu)
+    result.gpu.kernels.speedUp(by: speed)
     return result
   }
 }
 
 extension KernelEfficiency {
-  /// Makes kernels measured on `old` those of `new`: arithmetic goes with peak and clock, memory
-  /// traffic with the memory's bandwidth; what the host takes to launch stays.
-  fileprivate mutating func scale(from old: GPUSpec, to new: GPUSpec, speed: Double) {
-    let fp8 = speed * new.peakFP8.flopsPerSecond / old.peakFP8.flopsPerSecond
-    let bf16 = speed * new.peakBF16.flopsPerSecond / old.peakBF16.flopsPerSecond
-    let bandwidth = new.memoryBandwidth.bytesPerSecond / old.memoryBandwidth.bytesPerSecond
-    // Without a change not even the last bit moves.
-    if fp8 != 1 {
-      gemmFP8.speedUp(by: fp8)
-      weightGradientFP8.speedUp(by: fp8)
+  /// Makes kernels of `old` those of `new`, which has as many SMs: products go with the peak of
+  /// their format, bytes with the memory's bandwidth; launches and prologues stay.
+  fileprivate mutating func scale(from old: GPUSpec, to new: GPUSpec) {
+    let fp8 = new.peakFP8.flopsPerSecond / old.peakFP8.flopsPerSecond
+    let bf16 = new.peakBF16.flopsPerSecond / old.peakBF16.flopsPerSecond
+    let bytes = new.memoryBandwidth.bytesPerSecond / old.memoryBandwidth.bytesPerSecond
+    gemmFP8.femtosecondsPerK /= fp8
+    weightGradientFP8.femtosecondsPerK /= fp8
+    speedUpBF16(by: bf16)
+    memory = memory.mapValues {
+      MemoryCost(bandwidth: $0.bandwidth * bytes, overlapFactor: $0.overlapFactor)
     }
-    if bf16 != 1 {
-      for rate in [\Self.gemmBF16PerSM, \.attentionForwardPerSM, \.attentionBackwardPerSM] {
-        self[keyPath: rate].flopsPerSecond *= bf16
-      }
-      router = router.scaled(by: 1 / bf16)
+  }
+
+  /// Another clock of the SMs: whatever they compute takes its time, prologues included.
+  fileprivate mutating func speedUp(by clock: Double) {
+    for cost in [\Self.gemmFP8, \.weightGradientFP8] {
+      self[keyPath: cost].tile = self[keyPath: cost].tile.scaled(by: 1 / clock)
+      self[keyPath: cost].femtosecondsPerK /= clock
     }
-    if bandwidth != 1 { memory = memory.mapValues { $0.scaled(by: bandwidth) } }
+    speedUpBF16(by: clock)
   }
-}
 
-extension TileCost {
-  fileprivate mutating func speedUp(by factor: Double) {
-    tile = tile.scaled(by: 1 / factor)
-    femtosecondsPerK /= factor
-  }
-}
-
-extension MemoryCost {
-  fileprivate func scaled(by factor: Double) -> MemoryCost {
-    MemoryCost(bandwidth: bandwidth * factor, overlapFactor: overlapFactor)
+  private mutating func speedUpBF16(by factor: Double) {
+    for rate in [\Self.gemmBF16PerSM, \.attentionForwardPerSM, \.attentionBackwardPerSM] {
+      self[keyPath: rate].flopsPerSecond *= factor
+    }
+    router = router.scaled(by: 1 / factor)
   }
 }

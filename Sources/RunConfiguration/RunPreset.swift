@@ -8,7 +8,7 @@ package struct RunPreset: Sendable {
   /// As in cluster.yaml.
   package var yaml: String
 
-  package static let all = [report, half, mini]
+  package static let all = [report, half, quarter, domains, mini]
 
   package static var names: [String] { all.map(\.name) }
 
@@ -40,6 +40,21 @@ extension RunPreset {
     yaml: pretraining(
       cluster: "{preset: h800, gpus_per_node: 8}", layout: "{pipeline: 16, data: 64, expert: 64}",
       microbatches: 240))
+
+  /// The same batch on a quarter, experts over the 32 GPUs of 4 nodes.
+  static let quarter = RunPreset(
+    name: "deepseek-v3-h800-512", summary: "the same batch on 512 H800, experts over 4 nodes",
+    yaml: pretraining(
+      cluster: "{preset: h800, gpus_per_node: 8}", layout: "{pipeline: 16, data: 32, expert: 32}",
+      microbatches: 480))
+
+  /// The same batch on GPUs of which 72 share an NVLink domain: 64 of them are an expert group, so
+  /// that no token leaves the domain, and 8 are spare.
+  static let domains = RunPreset(
+    name: "deepseek-v3-nvl72", summary: "the same batch on 2048 B200, experts within a domain",
+    yaml: pretraining(
+      cluster: "{preset: b200-nvl72, gpus_per_node: 64}",
+      layout: "{pipeline: 16, data: 128, expert: 64}", microbatches: 120))
 
   /// What `mpirun -n 16 dsv3-worker` trains.
   static let mini = RunPreset(

@@ -20,7 +20,8 @@ extension RunConfiguration {
 
   private static let gpuKeys: [SettingKey] = [
     constant(
-      "gpu.sms", \.cluster.sms, .integer(1...4096), unit: "SMs", "Streaming multiprocessors."),
+      "gpu.sms", \.cluster.sms, .integer(1...4096), unit: "SMs",
+      "Streaming multiprocessors; peaks that are not given go with them."),
     constant(
       "gpu.memory", \.cluster.memory,
       .quantity(ByteCount(1_000_000_000)...ByteCount(1_000_000_000_000_000)), unit: "bytes",

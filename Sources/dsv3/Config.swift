@@ -40,6 +40,11 @@ extension ParsedOptions {
       return try RunConfiguration.load(path: value("config"), overrides: values("set"))
     }
     if has("config") { throw usageError("--config and --preset exclude one another") }
-    return try RunConfiguration.load(preset: preset, overrides: values("set"))
+    do {
+      return try RunConfiguration.load(preset: preset, overrides: values("set"))
+    } catch {
+      // An unknown name stands on this command line; any other mistake names its own place.
+      throw error.kind == .usage && error.origin == nil ? usageError(error.problem) : error
+    }
   }
 }

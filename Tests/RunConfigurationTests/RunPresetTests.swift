@@ -33,9 +33,19 @@ import Units
     #expect(run.routing == .sampled && run.routingSkew == 0)
   }
 
-  @Test func theSmallerSiblingHasTheSameBatch() throws {
-    let run = try RunConfiguration.load(preset: "deepseek-v3-h800-1024")
-    #expect(run.layout.worldSize == 1024)
+  @Test(arguments: [1024, 512])
+  func theSmallerSiblingsHaveTheSameBatch(gpus: Int) throws {
+    let run = try RunConfiguration.load(preset: "deepseek-v3-h800-\(gpus)")
+    #expect(run.layout.worldSize == gpus)
+    #expect(run.plan.microBatches * run.plan.microBatch * run.layout.data == 15360)
+  }
+
+  @Test func expertsOfTheDomainsPresetStayInTheirDomain() throws {
+    let run = try RunConfiguration.load(preset: "deepseek-v3-nvl72")
+    for rank in 0..<run.layout.worldSize {
+      let nodes = Set(run.layout.expertGroup(of: rank).map { run.layout.node(of: $0) })
+      #expect(nodes.count == 1)
+    }
     #expect(run.plan.microBatches * run.plan.microBatch * run.layout.data == 15360)
   }
 
