@@ -4,7 +4,7 @@ let rootCommand = Command(
   "dsv3",
   summary: "looks into models, pipeline schedules and configurations of dsv3-worker",
   subcommands: [
-    evaluateCommand, configCommand, presetsCommand, scheduleCommand, networkCommand, benchCommand,
+    evaluateCommand, configCommand, presetsCommand, scheduleCommand, networkCommand, benchesCommand,
   ])
 
 private let scheduleCommand = Command(
@@ -14,3 +14,10 @@ private let scheduleCommand = Command(
     scheduleListCommand, scheduleShowCommand, scheduleExportCommand, scheduleCheckCommand,
     scheduleAnalyzeCommand, scheduleCompareCommand, scheduleSearchCommand,
   ])
+
+/// `dsv3 bench` and what stands under it.
+private let benchesCommand: Command = {
+  var command = benchCommand
+  command.subcommands = [benchNetworkCommand]
+  return command
+}()
