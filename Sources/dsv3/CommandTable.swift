@@ -5,7 +5,7 @@ let rootCommand = Command(
   summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
-    networkCommand, benchCommand,
+    networkCommand, benchesCommand,
   ])
 
 private let scheduleCommand = Command(
@@ -15,3 +15,10 @@ private let scheduleCommand = Command(
     scheduleListCommand, scheduleShowCommand, scheduleExportCommand, scheduleCheckCommand,
     scheduleAnalyzeCommand, scheduleCompareCommand, scheduleSearchCommand,
   ])
+
+/// `dsv3 bench` and what stands under it.
+private let benchesCommand: Command = {
+  var command = benchCommand
+  command.subcommands = [benchNetworkCommand]
+  return command
+}()

@@ -134,6 +134,17 @@ struct FairSharing: ~Copyable {
   /// Gives back a link that no flow uses.
   mutating func removeLink(_ link: Int32) { spareLinks.append(link) }
 
+  /// Makes room for flows of lower numbers than `count`.
+  mutating func reserve(_ count: Int) {
+    holder.grow(to: count, filledWith: Self.nobody)
+    heldPlace.grow(to: count, filledWith: 0)
+    linkCounts.grow(to: count, filledWith: 0)
+    remaining.grow(to: count, filledWith: 0)
+    path.grow(to: count * width, filledWith: 0)
+    uses.grow(to: count * width, filledWith: 0)
+    place.grow(to: count * width, filledWith: 0)
+  }
+
   /// Writes down a flow under a number that is free; it begins with `start`.
   mutating func describe(
     _ flow: Int, path links: [Int32], uses counts: [Int32], bytes: Double
@@ -141,13 +152,7 @@ struct FairSharing: ~Copyable {
     precondition(links.count <= width, "a path of more links than announced")
     if flow >= flowCount {
       flowCount = flow + 1
-      holder.grow(to: flowCount, filledWith: Self.nobody)
-      heldPlace.grow(to: flowCount, filledWith: 0)
-      linkCounts.grow(to: flowCount, filledWith: 0)
-      remaining.grow(to: flowCount, filledWith: 0)
-      path.grow(to: flowCount * width, filledWith: 0)
-      uses.grow(to: flowCount * width, filledWith: 0)
-      place.grow(to: flowCount * width, filledWith: 0)
+      reserve(flowCount)
     }
     linkCounts[flow] = Int32(links.count)
     remaining[flow] = bytes

@@ -83,6 +83,12 @@ package struct FlowNetwork: ~Copyable {
     describe(flows.count, route, bytes: bytes, start: start, rateCap: rateCap)
   }
 
+  /// Makes room for flows that will be added.
+  package mutating func reserve(_ count: Int) {
+    flows.reserveCapacity(count)
+    sharing.reserve(count)
+  }
+
   /// Lets `flow` be ready no earlier than the end of `other`.
   package mutating func wait(_ flow: FlowID, for other: FlowID) {
     waits.append(Wait(flow: Int32(flow), next: flows[other].firstWait))

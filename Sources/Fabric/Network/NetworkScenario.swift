@@ -50,23 +50,33 @@ package struct NetworkScenario: Sendable {
     if let flow = flowInCycle() {
       throw bad(flow, "'after' leads back to the flow itself, so it can never start")
     }
-    let longest = flows.reduce(1) { max($0, $1.via.count + 1) } * 4
-    var network = FlowNetwork(topology, tolerance: tolerance, longestRoute: longest)
-    for (index, flow) in flows.enumerated() {
+    var relays = 0
+    for index in flows.indices { relays = max(relays, flows[index].via.count) }
+    var network = FlowNetwork(topology, tolerance: tolerance, longestRoute: 4 * (relays + 1))
+    network.reserve(flows.count)
+    var route = Topology.Route(links: [], latency: .zero)
+    for index in flows.indices {
+      try findRoute(&route, of: index)
       _ = network.add(
-        try route(of: index), bytes: flow.bytes, start: flow.start, rateCap: flow.rateCap)
+        route, bytes: flows[index].bytes, start: flows[index].start, rateCap: flows[index].rateCap)
     }
-    for (index, flow) in flows.enumerated() {
-      for other in flow.after { network.wait(index, for: other) }
+    for index in flows.indices {
+      for other in flows[index].after { network.wait(index, for: other) }
     }
     return NetworkResult(ends: network.run(progress: progress))
   }
 
   /// The route of a flow.
   package func route(of index: Int) throws(FabricError) -> Topology.Route {
-    let flow = flows[index]
+    var route = Topology.Route(links: [], latency: .zero)
+    try findRoute(&route, of: index)
+    return route
+  }
+
+  private func findRoute(_ route: inout Topology.Route, of index: Int) throws(FabricError) {
     do {
-      return try topology.route(from: flow.source, to: flow.target, via: flow.via)
+      try topology.find(
+        &route, from: flows[index].source, to: flows[index].target, via: flows[index].via)
     } catch {
       throw bad(index, error.message)
     }
@@ -74,18 +84,29 @@ package struct NetworkScenario: Sendable {
 
   /// A flow that waits for itself over others; nil when every flow can start.
   func flowInCycle() -> Int? {
-    var waitingFor = flows.map(\.after.count)
-    var followers: [[Int32]] = []
-    guard waitingFor.contains(where: { $0 > 0 }) else { return nil }
-    followers = Array(repeating: [], count: flows.count)
-    for (index, flow) in flows.enumerated() {
-      for other in flow.after { followers[other].append(Int32(index)) }
+    guard flows.indices.contains(where: { !flows[$0].after.isEmpty }) else { return nil }
+    // The followers of a flow are a run of one list.
+    var waitingFor = [Int32](repeating: 0, count: flows.count)
+    var firstFollower = [Int32](repeating: 0, count: flows.count + 1)
+    for index in flows.indices {
+      waitingFor[index] = Int32(flows[index].after.count)
+      for other in flows[index].after { firstFollower[other + 1] += 1 }
+    }
+    for index in flows.indices { firstFollower[index + 1] += firstFollower[index] }
+    var followers = [Int32](repeating: 0, count: Int(firstFollower[flows.count]))
+    var next = firstFollower
+    for index in flows.indices {
+      for other in flows[index].after {
+        followers[Int(next[other])] = Int32(index)
+        next[other] += 1
+      }
     }
     var ready = flows.indices.filter { waitingFor[$0] == 0 }
     while let flow = ready.popLast() {
-      for follower in followers[flow] {
-        waitingFor[Int(follower)] -= 1
-        if waitingFor[Int(follower)] == 0 { ready.append(Int(follower)) }
+      for place in Int(firstFollower[flow])..<Int(firstFollower[flow + 1]) {
+        let follower = Int(followers[place])
+        waitingFor[follower] -= 1
+        if waitingFor[follower] == 0 { ready.append(follower) }
       }
     }
     // Of the flows that are left some only wait for a cycle; going back along `after` finds it.

@@ -32,35 +32,46 @@ extension Topology {
     from source: Int, to target: Int, via relays: [Int] = []
   ) throws(FabricError) -> Route {
     var route = Route(links: [], latency: .zero)
+    try find(&route, from: source, to: target, via: relays)
+    return route
+  }
+
+  /// As `route`, into one that is there already, so that many cost no allocation.
+  func find(
+    _ route: inout Route, from source: Int, to target: Int, via relays: [Int]
+  ) throws(FabricError) {
+    route.links.removeAll(keepingCapacity: true)
+    route.latency = .zero
     var here = source
-    for next in relays + [target] {
-      for gpu in [here, next] where !(0..<gpus).contains(gpu) {
-        throw Self.bad("GPU \(gpu) is not one of the \(gpus)")
+    for index in 0...relays.count {
+      let next = index < relays.count ? relays[index] : target
+      guard here >= 0, next >= 0, max(here, next) < gpus else {
+        throw Self.bad("one of GPU \(here) and GPU \(next) is not one of the \(gpus)")
       }
       guard here != next else { throw Self.bad("a leg from GPU \(here) to itself") }
       appendLeg(from: here, to: next, &route)
       here = next
     }
-    return route
   }
 
   private func appendLeg(from source: Int, to target: Int, _ route: inout Route) {
     if source / parameters.gpusPerNode == target / parameters.gpusPerNode {
-      route.links += [nvlinkUp(source), nvlinkDown(target)]
+      route.links.append(nvlinkUp(source))
+      route.links.append(nvlinkDown(target))
       route.latency += parameters.latency.nvlink
       return
     }
     let (from, to) = (leaf(of: source), leaf(of: target))
+    route.links.append(nicUp(source))
     if from == to {
-      route.links += [nicUp(source), nicDown(target)]
       route.latency += parameters.latency.sameLeaf
     } else {
       let spine = (source + target) % spines
-      route.links += [
-        nicUp(source), leafUp(from, spine: spine), leafDown(to, spine: spine), nicDown(target),
-      ]
+      route.links.append(leafUp(from, spine: spine))
+      route.links.append(leafDown(to, spine: spine))
       route.latency += parameters.latency.crossLeaf
     }
+    route.links.append(nicDown(target))
   }
 
   /// A link as people call it: "nicU[3]", "leafU[pod 0, rail 3, spine 1]".
