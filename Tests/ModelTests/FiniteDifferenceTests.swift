@@ -55,8 +55,10 @@ import Testing
     var queryCompression: Int?
     var mtpDepth: Int
     var convention: MTPConvention
+    var isBalanced = false
     var testDescription: String {
       "query \(queryCompression.map { "\($0)" } ?? "direct"), MTP \(mtpDepth) \(convention)"
+        + (isBalanced ? ", balanced routing" : "")
     }
   }
 
@@ -65,6 +67,7 @@ import Testing
     Case(queryCompression: nil, mtpDepth: 2, convention: .released),
     Case(queryCompression: 8, mtpDepth: 2, convention: .report),
     Case(queryCompression: 8, mtpDepth: 2, convention: .released),
+    Case(queryCompression: 8, mtpDepth: 2, convention: .released, isBalanced: true),
   ]
 
   /// For each parameter, along its gradient plus as much of something random:
@@ -75,6 +78,9 @@ import Testing
     let spec = Self.spec(queryCompression: test.queryCompression, mtpDepth: test.mtpDepth)
     let batch = Self.batch()
     let model = Self.model(spec, test.convention)
+    if test.isBalanced {
+      for block in model.stage.allBlocks { block.router?.balanced = BalancedRouting(spec) }
+    }
     _ = try model.evaluate(batch, mtpWeight: 0.5, gradients: true)
     let parameters = model.store.groups.flatMap(\.parameters)
     let gradients = parameters.map { parameter in

@@ -43,11 +43,14 @@ extension MPILayoutTests {
           + "\(schedule) \(note)"
       }
 
-      /// The trainer's setup; two micro-batches for each stage.
-      func setup(balanced: Bool) throws -> TrainerSetup {
+      /// The trainer's setup; two micro-batches for each pipeline rank unless `change` says else.
+      func setup(
+        balanced: Bool, change: (inout TrainingPlan) -> Void = { _ in }
+      ) throws -> TrainerSetup {
         var plan = SmallTraining.plan
         plan.microBatches = max(4, 2 * layout.pipeline)
         plan.microBatch = sequences
+        change(&plan)
         var setup = try SmallTraining.setup(
           layout, spec: spec, plan: plan,
           rule: try ScheduleCatalog.microbatchRule(name: schedule, ranks: layout.pipeline)
@@ -78,6 +81,7 @@ extension MPILayoutTests {
       Case(2, 2, 2, node: 4, "interleaved"),
       Case(2, 2, 2, node: 1, "zb1p", "all layers dense") { $0.denseLayers = $0.layers },
       Case(2, 2, 1, node: 2, "dualpipe"),
+      Case(4, 1, 1, node: 2, "zb-v", "a rank without layers") { $0.layers = 4 },
       Case(2, 2, 2, node: 2, "zb-v", "no shared expert") { $0.sharedExperts = 0 },
       // Eight.
       Case(4, 2, 2, node: 3, "dualpipe"),
@@ -113,9 +117,9 @@ extension MPILayoutTests {
       return trainer
     }
 
-    /// The step without running it.
-    private func built(_ setup: TrainerSetup) throws -> Workload {
-      let schedule = try setup.schedule(setup.plan.microBatches)
+    /// The step of so many micro-batches without running it.
+    private func built(_ setup: TrainerSetup, microbatches: Int) throws -> Workload {
+      let schedule = try setup.schedule(microbatches)
       return WorkloadBuilder(
         spec: setup.spec, layout: setup.layout, plan: try SchedulePlan(lowering: schedule),
         stages: setup.stages, sequenceLength: setup.plan.sequenceLength,
@@ -152,7 +156,7 @@ extension MPILayoutTests {
           continue
         }
         let recorded = try #require(trainer.lastWorkload)
-        let built = try built(setup)
+        let built = try built(setup, microbatches: setup.plan.microBatches)
         expectSameStructure(recorded, built)
         let layers = exchangingLayers(setup)
         for layer in layers {
@@ -171,6 +175,120 @@ extension MPILayoutTests {
         }
         let keys = layers.count * setup.plan.microBatches * setup.layout.data
         #expect(recorded.routing.recordedCount == keys)
+      }
+    }
+
+    /// The first case with an exchange; nil where there are too few ranks.
+    private func exchangingCase(_ schedule: String) -> Case? {
+      Self.cases.first { $0.schedule == schedule && $0.layout.expert > 1 }
+    }
+
+    /// The batch grows over the first steps (report, section 4.2).
+    @Test func aStepOfAnotherLengthIsRecordedAnew() throws {
+      guard let example = exchangingCase("dualpipe") else { return }
+      let setup = try example.setup(balanced: true) {
+        $0.microBatches *= 2
+        $0.batchSchedule = .report
+      }
+      guard let trainer = try trainer(setup, tag: 32) else { return }
+      var lengths: Set<Int> = []
+      for _ in 0..<4 {
+        let record = try trainer.step()
+        let microbatches =
+          record.tokens / (setup.plan.sequenceLength * setup.plan.microBatch * setup.layout.data)
+        lengths.insert(microbatches)
+        guard let recorded = trainer.lastWorkload else { continue }
+        expectSameStructure(recorded, try built(setup, microbatches: microbatches))
+      }
+      #expect(lengths.count > 1)
+    }
+
+    /// With learned routing only the rows differ from what is built, and they say what the exchange
+    /// counted. Dispatch and combine's gradient leave a rank as the rows say, combine and
+    /// dispatch's gradient go the other way.
+    @Test(arguments: cases.filter { $0.layout.expert > 1 && $0.spec.hasExperts(layer: 7) })
+    func recordedRowsAreTheBytesOfTheExchange(_ example: Case) throws {
+      let setup = try example.setup(balanced: false)
+      guard let trainer = try trainer(setup, tag: 33) else { return }
+      let layout = setup.layout
+      // Away from the start, where all weights are alike.
+      for _ in 0..<3 { _ = try trainer.step() }
+      let before = trainer.traffic
+      _ = try trainer.step()
+      let counted = try trainer.world.allGather([
+        trainer.traffic.infinibandBytes - before.infinibandBytes,
+        trainer.traffic.nvlinkBytes - before.nvlinkBytes,
+      ])
+      guard let recorded = trainer.lastWorkload else { return }
+      expectSameStructure(recorded, try built(setup, microbatches: setup.plan.microBatches))
+      var sent = Array(repeating: 0, count: 2 * layout.worldSize)
+      for (pipelineRank, program) in recorded.programs.enumerated() {
+        for operation in program.operations where operation.stream == .exchange {
+          let outward = (operation.kind == .dispatch) == (operation.pass == .forward)
+          for first in stride(from: 0, to: layout.data, by: layout.expert) {
+            let rank = layout.worldRank(pipeline: pipelineRank, data: first)
+            let sources = try (first..<first + layout.expert).map {
+              try #require(
+                recorded.routing.rows(
+                  layer: Int(operation.layer), microbatch: Int(operation.microbatch),
+                  dataRank: $0))
+            }
+            for rows in sources {
+              #expect(
+                rows.pairs.reduce(0, +) == operation.tokens * Int32(setup.spec.expertsPerToken))
+            }
+            let loads = ExchangeLoads(sources, ExchangeGeometry(layout, groupOf: rank))
+            let bytes = 4 * setup.spec.hiddenSize
+            for place in 0..<layout.expert {
+              let network = outward ? loads.networkOut[place] : loads.networkIn[place]
+              let nvlink = outward ? loads.nvlinkOut[place] : loads.nvlinkIn[place]
+              sent[2 * (rank + place)] += bytes * Int(network)
+              sent[2 * (rank + place) + 1] += bytes * Int(nvlink)
+            }
+          }
+        }
+      }
+      #expect(sent == counted)
+    }
+
+    @Test func recordingChangesNoBitOfTheTraining() throws {
+      guard let example = exchangingCase("dualpipe") ?? Self.cases.first else { return }
+      let setup = try example.setup(balanced: false)
+      guard let plain = try trainer(setup, tag: 34, recording: .off),
+        let recording = try trainer(setup, tag: 35)
+      else { return }
+      for step in 0..<6 {
+        // Off and on again: rank 0 still knows what it was told before.
+        recording.recording = step == 3 ? .off : .everyStep
+        let (one, other) = (try plain.step(), try recording.step())
+        #expect(one.loss == other.loss && one.mtpLoss == other.mtpLoss)
+        #expect(one.gradientNorm == other.gradientNorm)
+        #expect(plain.lastWorkload == nil)
+        #expect((recording.lastWorkload != nil) == (recording.world.rank == 0 && step != 3))
+      }
+    }
+
+    /// 24 tokens go three times round the eight experts.
+    @Test func balancedRoutingLoadsAllExpertsAlikeInEveryLayout() throws {
+      guard let example = exchangingCase("dualpipe") ?? Self.cases.first else { return }
+      var alone = example
+      alone.layout = Layout(pipeline: 1, data: 1, expert: 1, gpusPerNode: 1)
+      alone.schedule = "gpipe"
+      alone.change = { $0.mtpDepth = 0 }
+      var many = example
+      many.change = alone.change
+      let data = many.layout.data
+      let setup = try many.setup(balanced: true)
+      guard let trainer = try trainer(setup, tag: 36) else { return }
+      let one = try Trainer(
+        try alone.setup(balanced: true) { $0.microBatches = setup.plan.microBatches * data },
+        world: try trainer.world.subgroup(
+          worldRanks: [trainer.world.worldRanks[trainer.world.rank]],
+          tag: 9700 + trainer.world.rank))
+      for _ in 0..<3 {
+        let (record, expected) = (try trainer.step(), try one.step())
+        #expect(record.maxExpertLoadRatio == 1)
+        #expect(abs(record.loss - expected.loss) <= 1e-5 * expected.loss)
       }
     }
   }
