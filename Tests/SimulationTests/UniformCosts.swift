@@ -35,6 +35,8 @@ struct UniformCosts: StepCosting {
   func message(_ operation: Operation, _ distance: Distance) -> MessageTime {
     MessageTime(latency: 0, transfer: 0)
   }
+  func messageBytes(_ operation: Operation) -> Int64 { 0 }
   func collective(_ kind: OperationKind, _ group: ParameterGroup?) -> Int64 { 0 }
+  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes { .zero }
   func optimizer(_ group: ParameterGroup) -> ComputeTime { .zero }
 }

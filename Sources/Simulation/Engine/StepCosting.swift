@@ -66,8 +66,12 @@ package protocol StepCosting: Sendable {
   /// An exchange's rate beside compute, over that alone.
   var overlapEfficiency: Double { get }
   func message(_ operation: Operation, _ distance: Distance) -> MessageTime
+  /// Bytes of a message.
+  func messageBytes(_ operation: Operation) -> Int64
   /// A reduce-scatter or all-gather of a group, or the all-reduce of a scalar (nil).
   func collective(_ kind: OperationKind, _ group: ParameterGroup?) -> Int64
+  /// What it puts on each member's ports.
+  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes
   /// The update of one rank's shard.
   func optimizer(_ group: ParameterGroup) -> ComputeTime
 }

@@ -60,10 +60,14 @@ extension StepEngine {
   func finishExchange(_ rank: Int, _ now: Int64) {
     if ranks[rank].isTraced {
       let step = programs[Int(ranks[rank].program)].exchanges[Int(ranks[rank].exchange.done)]
+      let rowBytes = Int64(costs.rowBytes(step.operation))
       recorder?.record(
         rank: places.worldRank[rank], stream: .exchange,
         operations: step.number..<step.number + 1, start: ranks[rank].exchange.start, end: now,
-        ready: ranks[rank].exchange.ready)
+        ready: ranks[rank].exchange.ready,
+        bytes: PortBytes(
+          network: Int64(rows.network(rank, step.cell)) * rowBytes,
+          nvlink: Int64(rows.nvlink(rank, step.cell)) * rowBytes))
     }
     ranks[rank].exchange.phase = .idle
     ranks[rank].exchange.done += 1

@@ -119,10 +119,13 @@ extension StepEngine {
     let step = programs[Int(ranks[rank].program)].sends[Int(ranks[rank].send.done)]
     let peer = Int(ranks[rank].send.peer)
     if ranks[rank].isTraced {
+      let bytes = costs.messageBytes(step.operation)
+      let overNetwork = ranks[rank].send.overNetwork
       recorder?.record(
         rank: places.worldRank[rank], stream: .pipeline,
         operations: step.number..<step.number + 1, start: ranks[rank].send.start, end: now,
-        ready: ranks[rank].send.start)
+        ready: ranks[rank].send.start,
+        bytes: PortBytes(network: overNetwork ? bytes : 0, nvlink: overNetwork ? 0 : bytes))
     }
     ranks[rank].send.isRunning = false
     ranks[rank].send.done += 1
@@ -165,6 +168,7 @@ extension StepEngine {
       step.operation.kind == .allReduce
       ? nil : programs[program].groups[Int(step.operation.tokens)]
     let time = costs.collective(step.operation.kind, group)
+    let bytes = recorder == nil ? .zero : costs.collectiveBytes(step.operation.kind, group)
     for member in members {
       ranks[member].collective.phase = .running
       ranks[member].collective.start = now
@@ -175,7 +179,7 @@ extension StepEngine {
           .collectives[Int(ranks[member].collective.done)].number
         recorder?.record(
           rank: places.worldRank[member], stream: .collective, operations: number..<number + 1,
-          start: now, end: now + time, ready: ranks[member].collective.ready)
+          start: now, end: now + time, ready: ranks[member].collective.ready, bytes: bytes)
       }
       tree.set(member, ranks[member].nextEvent)
     }

@@ -8,6 +8,7 @@ package import Workload
 /// What a simulation of one step found out.
 package struct StepOutcome: Sendable {
   package let workload: Workload
+  package let cluster: ClusterSpec
   package let places: RankPlaces
   package let end: VirtualInstant
   /// By simulated rank.
@@ -44,7 +45,7 @@ package func simulateStep<Costs: StepCosting>(
     workload, costs: costs, places: places, faults: cluster.faults, recorder: recorder)
   let end = VirtualInstant(picoseconds: engine.run())
   return StepOutcome(
-    workload: workload, places: places, end: end,
+    workload: workload, cluster: cluster, places: places, end: end,
     spent: (0..<engine.count).map { engine.ranks[$0].spent },
     timeline: Timeline(events: recorder?.events ?? [], end: end),
     exposures: engine.exposures.longest, traffic: engine.traffic, events: engine.events)

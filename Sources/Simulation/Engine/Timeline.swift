@@ -13,6 +13,23 @@ package struct TimelineEvent: Hashable, Sendable {
   package var end: VirtualInstant
   /// When the rank was ready for it; before `start` where it waited for others.
   package var ready: VirtualInstant
+  /// What it puts on the rank's ports.
+  package var bytes: PortBytes
+}
+
+/// Bytes over the ports of one GPU: of an exchange in the busier direction, of a message out of the
+/// sender's.
+package struct PortBytes: Hashable, Sendable {
+  /// Over its NIC, and over NVLink.
+  package var network: Int64
+  package var nvlink: Int64
+
+  package init(network: Int64, nvlink: Int64) {
+    self.network = network
+    self.nvlink = nvlink
+  }
+
+  package static let zero = PortBytes(network: 0, nvlink: 0)
 }
 
 /// The recorded events of a simulation, in the order in which they ended.
@@ -66,14 +83,16 @@ final class TimelineRecorder {
   func wants(_ rank: Int) -> Bool { ranks?.contains(rank) ?? true }
 
   func record(
-    rank: Int32, stream: Stream, operations: Range<Int32>, start: Int64, end: Int64, ready: Int64
+    rank: Int32, stream: Stream, operations: Range<Int32>, start: Int64, end: Int64, ready: Int64,
+    bytes: PortBytes = .zero
   ) {
     events.append(
       TimelineEvent(
         worldRank: Int(rank), stream: stream,
         operations: Int(operations.lowerBound)..<Int(operations.upperBound),
         start: VirtualInstant(picoseconds: start), end: VirtualInstant(picoseconds: end),
-        ready: VirtualInstant(picoseconds: ready)))
+        ready: VirtualInstant(picoseconds: ready),
+        bytes: bytes))
   }
 }
 
