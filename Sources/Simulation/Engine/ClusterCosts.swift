@@ -72,8 +72,8 @@ package struct ClusterCosts: StepCosting {
   // MARK: Pipeline
 
   /// Hidden states and their gradients cross in BF16.
-  package func messageBytes(_ operation: Operation) -> Int {
-    step.tokens * step.model.hiddenSize * 2
+  package func messageBytes(_ operation: Operation) -> Int64 {
+    Int64(step.tokens * step.model.hiddenSize * 2)
   }
 
   package func message(_ operation: Operation, _ distance: Distance) -> MessageTime {
@@ -113,13 +113,14 @@ package struct ClusterCosts: StepCosting {
     return (max(local, across) + latency).picoseconds
   }
 
-  /// Bytes that one rank of the group puts on NIC and NVLink.
-  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup) -> (Int64, Int64) {
+  /// What each rank of the group puts on its NIC and on NVLink; a scalar is nothing.
+  package func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes {
+    guard let group else { return .zero }
     let (inNode, nodes) = spread(group)
     let bytes = step.charged(group) * (kind == .reduceScatter ? 4 : 2)
-    return (
-      Int64(bytes / inNode * (nodes - 1) / nodes), Int64(bytes * (inNode - 1) / inNode)
-    )
+    return PortBytes(
+      network: Int64(bytes / inNode * (nodes - 1) / nodes),
+      nvlink: Int64(bytes * (inNode - 1) / inNode))
   }
 
   /// How many holders a node has, and how many nodes they are on.

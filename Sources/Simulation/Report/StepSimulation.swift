@@ -109,7 +109,7 @@ package struct StepSimulation: Sendable {
       for operation in program.operations {
         switch operation.kind {
         case .send:
-          let bytes = Int64(costs.messageBytes(operation) * layout.data)
+          let bytes = costs.messageBytes(operation) * Int64(layout.data)
           let from = layout.worldRank(pipeline: rank, data: 0)
           let to = layout.worldRank(pipeline: Int(operation.peer), data: 0)
           if layout.node(of: from) == layout.node(of: to) {
@@ -118,10 +118,10 @@ package struct StepSimulation: Sendable {
             network += bytes
           }
         case .reduceScatter, .allGather:
-          let (across, local) = costs.collectiveBytes(
+          let bytes = costs.collectiveBytes(
             operation.kind, program.groups[Int(operation.tokens)])
-          network += across * Int64(layout.data)
-          nvlink += local * Int64(layout.data)
+          network += bytes.network * Int64(layout.data)
+          nvlink += bytes.nvlink * Int64(layout.data)
         default: break
         }
       }
