@@ -11,6 +11,20 @@ struct ParameterHolders {
   let layout: Layout
   let schedule: Schedule
   let stages: [Range<Int>]
+  /// Layers of a kind are alike, so one of each is counted.
+  private let denseLayer: (dense: Int, experts: Int)
+  private let expertLayer: (dense: Int, experts: Int)
+  private let mtpLayer: (dense: Int, experts: Int)
+
+  init(spec: ModelSpec, layout: Layout, schedule: Schedule, stages: [Range<Int>]) {
+    self.spec = spec
+    self.layout = layout
+    self.schedule = schedule
+    self.stages = stages
+    denseLayer = spec.denseLayers > 0 ? Self.count(spec.layerParameters(0)) : (0, 0)
+    expertLayer = Self.count(spec.layerParameters(spec.layers - 1))
+    mtpLayer = spec.mtpDepth > 0 ? Self.count(spec.mtpParameters(spec.layers)) : (0, 0)
+  }
 
   /// The groups of any data rank of a pipeline rank, in the order of their holders.
   func groups(ofPipelineRank rank: Int) -> [ParameterGroup] {
@@ -49,22 +63,34 @@ struct ParameterHolders {
     layers.lowerBound == 0 || (layers.upperBound == spec.layers && spec.mtpDepth > 0)
   }
 
+  private typealias Weights = (dense: Int, experts: Int)
+
   /// Weights of a stage without the embedding: those of all ranks alike, and all routed experts'.
   private func elements(of layers: Range<Int>) -> (dense: Int, experts: Int) {
-    var parameters = layers.flatMap { spec.layerParameters($0) }
+    var sum: Weights = (0, 0)
+    for layer in layers { add(spec.hasExperts(layer: layer) ? expertLayer : denseLayer, to: &sum) }
     if layers.upperBound == spec.layers {
-      parameters += [spec.finalNormParameter, spec.headParameter]
-      parameters += (spec.layers..<spec.layers + spec.mtpDepth).flatMap { spec.mtpParameters($0) }
+      sum.dense += spec.finalNormParameter.elements + spec.headParameter.elements
+      for _ in 0..<spec.mtpDepth { add(mtpLayer, to: &sum) }
     }
-    var sums = (dense: 0, experts: 0)
+    return sum
+  }
+
+  private func add(_ weights: (dense: Int, experts: Int), to sum: inout Weights) {
+    sum.dense += weights.dense
+    sum.experts += weights.experts
+  }
+
+  private static func count(_ parameters: [ParameterSpec]) -> (dense: Int, experts: Int) {
+    var sum: Weights = (0, 0)
     for parameter in parameters where !parameter.isBuffer {
       if case .routedExpert = parameter.role {
-        sums.experts += parameter.elements
+        sum.experts += parameter.elements
       } else {
-        sums.dense += parameter.elements
+        sum.dense += parameter.elements
       }
     }
-    return sums
+    return sum
   }
 
   /// World ranks that hold a group together with data rank 0, for a fixed order of groups.

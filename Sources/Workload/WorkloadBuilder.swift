@@ -35,9 +35,12 @@ package struct WorkloadBuilder {
   package func build(
     routing: RoutingSource? = nil, configuration: String = ""
   ) -> Workload {
-    Workload(
+    let blocks = stages.map { StageBlocks(spec, layers: $0) }
+    let holders = ParameterHolders(
+      spec: spec, layout: layout, schedule: plan.schedule, stages: stages)
+    return Workload(
       configuration: configuration, layout: layout, shape: shape,
-      programs: (0..<layout.pipeline).map(program),
+      programs: (0..<layout.pipeline).map { program(pipelineRank: $0, blocks, holders) },
       routing: exchanges ? routing ?? balancedRouting : .none)
   }
 
@@ -46,15 +49,14 @@ package struct WorkloadBuilder {
 
   // MARK: Programs
 
-  private func program(pipelineRank: Int) -> Program {
-    let blocks = stages.map { StageBlocks(spec, layers: $0) }
+  private func program(
+    pipelineRank: Int, _ blocks: [StageBlocks], _ holders: ParameterHolders
+  ) -> Program {
     var writer = OperationWriter()
     for action in plan.actions[pipelineRank] {
       perform(action, onRank: pipelineRank, blocks, &writer)
     }
-    let groups = ParameterHolders(
-      spec: spec, layout: layout, schedule: plan.schedule, stages: stages
-    ).groups(ofPipelineRank: pipelineRank)
+    let groups = holders.groups(ofPipelineRank: pipelineRank)
     writer.update(groups: groups.count)
     return Program(operations: writer.operations, groups: groups, actions: writer.actions)
   }
