@@ -111,7 +111,8 @@ private func h800(gpus: Int) throws -> Topology {
         crossLeaf: VirtualDuration(microseconds: 3.7))))
 }
 
-private func cpuTime() -> Double {
+/// Seconds that this thread had a processor.
+func cpuTime() -> Double {
   var time = timespec()
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
   return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
