@@ -26,14 +26,6 @@ extension RunConfiguration {
     throw error(at: keyPath, "unknown \(kind) '\(printable(name))'\(near) Known are: \(list).")
   }
 
-  /// Refuses what only a simulation can do.
-  package func checkTrainable() throws(ConfigurationError) {
-    guard routing != .sampled else {
-      throw error(
-        at: "model.routing", "only 'dsv3 simulate' can draw routing; a run takes learned or balanced")
-    }
-  }
-
   /// Checks that need nothing but the configuration. `load` makes them.
   package func validate() throws(ConfigurationError) {
     guard layout.data.isMultiple(of: layout.expert) else {

@@ -5,7 +5,7 @@ package import ModelSpec
 
 extension RunConfiguration {
   /// Ways of routing that a run can train with.
-  private static let trainableRoutings: [Routing] = [.learned]
+  private static let trainableRoutings: [Routing] = [.learned, .balanced]
 
   /// Checks that `size` MPI ranks can train with this layout, and with this routing.
   /// - Parameter spec: the model, so that only layouts it allows are proposed.

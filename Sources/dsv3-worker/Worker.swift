@@ -15,7 +15,6 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
   let configuration = try job.agreed { try loadConfiguration(options) }
   let (spec, schedule) = try job.agreed {
     let resolved = try configuration.resolve()
-    try configuration.checkTrainable()
     try configuration.checkWorld(size: world.size, spec: resolved.model)
     return resolved
   }

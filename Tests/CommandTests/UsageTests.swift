@@ -36,7 +36,7 @@ import Testing
   @Test(arguments: [
     ([], "a command is missing"),
     (["evalute"], "there is no command 'evalute'; did you mean 'evaluate'?"),
-    (["zzz"], "there are evaluate, config, presets, schedule"),
+    (["zzz"], "there are simulate, replay, evaluate, config"),
     (["schedule"], "a command is missing"),
     (["schedule", "analyse"], "did you mean 'analyze'?"),
     (["--vresion"], "did you mean '--version'?"),

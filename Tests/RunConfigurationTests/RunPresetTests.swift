@@ -19,7 +19,10 @@ import Units
   }
 
   /// Report, sections 3.1, 3.2 and 4.2: 16-way pipeline, 64-way experts over 8 nodes, 2048 GPUs,
-  /// a batch of 15360 sequences of 4096 tokens, one MTP module, FP8.
+  /// a batch of 15360 sequences of 4096 tokens, one MTP module, FP8. The eight row counts of the
+  /// published profile (31104, 30976, 36864, 31104, 34688, 32512, 32896, 28416) have a standard
+  /// deviation of 2581 around 32320, 8.0%; a rank's four experts, alike and independent, then
+  /// have 8.0% × √4 = 16% each.
   @Test func theReportsStepIsTheReports() throws {
     let run = try RunConfiguration.load(preset: "deepseek-v3-h800-2048")
     #expect(run.layout == Layout(pipeline: 16, data: 128, expert: 64, gpusPerNode: 8))
@@ -30,7 +33,7 @@ import Units
     #expect(try run.resolvedModel() == ModelPreset.deepseekV3.spec)
     #expect(try run.chargedModel() == ModelPreset.deepseekV3.spec)
     #expect(run.chargedSequenceLength == 4096 && run.chargePrecision == .fp8)
-    #expect(run.routing == .sampled && run.routingSkew == 0)
+    #expect(run.routing == .sampled && run.routingSkew == 0.16)
   }
 
   @Test(arguments: [1024, 512])
@@ -87,7 +90,7 @@ import Units
     }
     #expect(
       wrong?.description
-        == "preset deepseek-v3-h800-2048:8:43: layout.expert: 64 does not divide layout.data = "
+        == "preset deepseek-v3-h800-2048:9:43: layout.expert: 64 does not divide layout.data = "
         + "100; it may be 1, 2, 4, 5, 10, 20, 25, 50, 100")
   }
 

@@ -25,10 +25,10 @@ struct TraceCosts: StepCosting {
     return ComputeTime(alone: time, besideTransfer: time * 6 / 5)
   }
 
-  func exchange(_ operation: Operation, network: Int, nvlink: Int) -> ExchangeTime {
+  func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime {
     let rows = Int64(network + nvlink)
     let time = unit * (operation.kind == .combine ? 2 : 1) * (2 + rows / 3)
-    return ExchangeTime(whole: time, network: time / 2)
+    return TransferTime(whole: time, network: time / 2)
   }
 
   func rowBytes(_ operation: Operation) -> Int { operation.kind == .combine ? 2000 : 1000 }
@@ -56,7 +56,8 @@ struct TraceCosts: StepCosting {
       spec: spec, layout: layout,
       plan: try SchedulePlan(lowering: .dualpipe(ranks: 4, microbatches: 8)),
       stages: (0..<4).map { $0..<$0 + 1 }, sequenceLength: 8, sequences: 1)
-    let routing = SampledRouting(spec: spec, layout: layout, tokens: 8, seed: 1, skew: 0.5)
+    let shape = StepShape(spec, sequenceLength: 8, sequences: 1, microbatches: 8)
+    let routing = SampledRouting(spec: spec, layout: layout, shape: shape, seed: 1, skew: 0.5)
     let cluster = try #require(ClusterPreset.named("h800")).spec
     return simulateStep(
       builder.build(routing: .sampled(routing)), costs: TraceCosts(), cluster: cluster,

@@ -1,7 +1,7 @@
-// The event engine: one step of many GPUs in integer picoseconds. Each GPU has four streams. Compute
-// runs slower beside a transfer; an exchange starts when its whole group has come, and runs slower
-// beside compute and where pipeline messages share its NIC. Events are taken in the order of time,
-// then of rank; nothing else decides, so the same workload gives the same timeline, bit for bit.
+// The event engine: one step of many GPUs in integer picoseconds. Compute runs slower beside a
+// transfer; an exchange starts when its whole group has come, and runs slower beside compute and
+// where pipeline messages share its NIC. Events are taken in the order of time, then of rank;
+// nothing else decides, so the same workload gives the same timeline, bit for bit.
 
 internal import Fabric
 internal import ModelSpec
