@@ -15,6 +15,9 @@ package struct ClusterCosts: StepCosting {
   private let exchange: ExchangeCost
   private let dispatchRow: ByteCount
   private let combineRow: ByteCount
+  private let contention: LeafContention
+  /// On the NICs' part of an exchange.
+  private let leafFactor: Double
 
   package init(_ step: ChargedStep, layout: Layout, cluster: ClusterSpec) {
     self.step = step
@@ -27,6 +30,8 @@ package struct ClusterCosts: StepCosting {
     dispatchRow = ExchangeCost.dispatchRow(
       hidden: step.model.hiddenSize, precision: step.precision)
     combineRow = ExchangeCost.combineRow(hidden: step.model.hiddenSize)
+    contention = LeafContention(layout: layout, cluster: cluster)
+    leafFactor = contention.factor()
   }
 
   // MARK: Compute
@@ -48,7 +53,8 @@ package struct ClusterCosts: StepCosting {
   // MARK: Exchange
 
   package func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime {
-    let (network, nvlink) = (step.charged(rows: network), step.charged(rows: nvlink))
+    let network = Int((Double(step.charged(rows: network)) * leafFactor).rounded())
+    let nvlink = step.charged(rows: nvlink)
     let bytes = rowBytes(operation)
     let time = exchange.transfer(
       PortRows(toNodes: network, fromNodes: network, overNVLinkOut: nvlink, overNVLinkIn: nvlink),
@@ -87,7 +93,7 @@ package struct ClusterCosts: StepCosting {
         latency: cluster.network.sameLeafLatency.picoseconds,
         transfer: nic.time(for: bytes).picoseconds)
     case .crossLeaf:
-      let uplink = nic * (1 / cluster.network.oversubscription)
+      let uplink = nic * (1 / contention.messageFactor)
       return MessageTime(
         latency: cluster.network.crossLeafLatency.picoseconds,
         transfer: uplink.time(for: bytes).picoseconds)
