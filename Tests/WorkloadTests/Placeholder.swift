@@ -1,1 +1,0 @@
-// Stands here until the suite's first test.
