@@ -1,15 +1,16 @@
-// The little of SVG that pictures of schedules need, as text: numbers, escapes, rectangles, labels,
-// and a page with its own background, so that it looks the same on a dark desktop.
+// The little of SVG that pictures of schedules and timelines need, as text: numbers, escapes,
+// rectangles, labels, and a page with its own background, so that it looks the same on a dark
+// desktop.
 
 /// Builder of SVG elements.
-enum SVG {
+package enum SVG {
   /// Width of a character of Helvetica or DejaVu Sans, in font sizes: an upper estimate for digits.
-  static let digitWidth = 0.62
+  package static let digitWidth = 0.62
   /// The same for prose, which has narrower letters.
-  static let letterWidth = 0.56
+  package static let letterWidth = 0.56
 
   /// `value` with at most two decimals, without needless zeros.
-  static func number(_ value: Double) -> String {
+  package static func number(_ value: Double) -> String {
     let hundredths = Int((value * 100).rounded())
     let magnitude = hundredths.magnitude
     let sign = hundredths < 0 ? "-" : ""
@@ -20,7 +21,7 @@ enum SVG {
   }
 
   /// `text` as character data or attribute value; what XML cannot hold becomes U+FFFD.
-  static func escaped(_ text: String) -> String {
+  package static func escaped(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -38,17 +39,17 @@ enum SVG {
   }
 
   /// At most `count` characters, the last an ellipsis if there were more.
-  static func shortened(_ text: String, to count: Int) -> String {
+  package static func shortened(_ text: String, to count: Int) -> String {
     text.count <= count ? text : text.prefix(count - 1) + "…"
   }
 
   /// How wide prose of `size` pixels is, about.
-  static func width(of text: String, size: Double) -> Double {
+  package static func width(of text: String, size: Double) -> Double {
     Double(text.count) * letterWidth * size
   }
 
   /// A rectangle of a style class, empty or around `content`.
-  static func rectangle(
+  package static func rectangle(
     _ style: String, x: Double, y: Double, width: Double, height: Double, _ content: String = ""
   ) -> String {
     var text = "<rect class=\"\(style)\""
@@ -59,16 +60,16 @@ enum SVG {
   }
 
   /// A label; `style` says where its anchor is.
-  static func text(_ style: String, x: Double, y: Double, _ content: String) -> String {
+  package static func text(_ style: String, x: Double, y: Double, _ content: String) -> String {
     let name = style.isEmpty ? "" : " class=\"\(style)\""
     return "<text\(name) x=\"\(number(x))\" y=\"\(number(y))\">\(escaped(content))</text>"
   }
 
   /// What tells of an element without being drawn.
-  static func title(_ text: String) -> String { "<title>\(escaped(text))</title>" }
+  package static func title(_ text: String) -> String { "<title>\(escaped(text))</title>" }
 
   /// A whole file.
-  static func document(
+  package static func document(
     width: Double, height: Double, title: String, description: String, styles: String,
     body: String
   ) -> String {

@@ -2,13 +2,29 @@
 // words.
 
 /// Ticks in round numbers of time, with a grid line each.
-struct ScheduleAxis {
-  let makespan: Int
-  let scale: Double
-  let time: (Int) -> String
+package struct ScheduleAxis {
+  /// The first time shown, and how many more there are.
+  private let start: Int
+  private let makespan: Int
+  private let scale: Double
+  private let time: (Int) -> String
+
+  /// - Parameters:
+  ///   - start: the time at the left end.
+  ///   - makespan: units of time that are shown.
+  ///   - scale: pixels of one.
+  ///   - time: what a time is called.
+  package init(
+    start: Int = 0, makespan: Int, scale: Double, time: @escaping (Int) -> String
+  ) {
+    self.start = start
+    self.makespan = makespan
+    self.scale = scale
+    self.time = time
+  }
 
   /// Pixels of the widest label, about.
-  var labelWidth: Double { SVG.width(of: time(makespan), size: 12) }
+  var labelWidth: Double { SVG.width(of: time(start + makespan), size: 12) }
 
   /// Least pixels from tick to tick.
   private var spacing: Double { max(56, labelWidth + 20) }
@@ -26,11 +42,12 @@ struct ScheduleAxis {
   }
 
   /// Grid lines from `top` to `bottom` and the times below.
-  func drawing(x: Double, top: Double, bottom: Double) -> String {
+  package func drawing(x: Double, top: Double, bottom: Double) -> String {
+    let first = (start + step - 1) / step * step
     var lines = ""
     var labels = ""
-    for tick in stride(from: 0, through: makespan, by: step) {
-      let place = x + Double(tick) * scale
+    for tick in stride(from: first, through: start + makespan, by: step) {
+      let place = x + Double(tick - start) * scale
       lines += "M\(SVG.number(place)) \(SVG.number(top - 4))V\(SVG.number(bottom + 4))"
       labels += SVG.text("", x: place, y: bottom + 17, time(tick))
     }
@@ -39,9 +56,9 @@ struct ScheduleAxis {
   }
 }
 
-enum SchedulePage {
+package enum SchedulePage {
   /// "8 devices", "1 device".
-  static func counted(_ count: Int, _ noun: String) -> String {
+  package static func counted(_ count: Int, _ noun: String) -> String {
     "\(count) \(noun)\(count == 1 ? "" : noun.hasSuffix("ch") ? "es" : "s")"
   }
 

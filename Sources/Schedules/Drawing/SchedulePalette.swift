@@ -3,7 +3,7 @@
 // bottom, a full backward, which is both, has both. A shade is a rank's chunk or a direction.
 
 /// What a rectangle of the picture stands for.
-enum ActionKind: Int, CaseIterable {
+package enum ActionKind: Int, CaseIterable {
   case forward, backward, input, weight
 
   /// Letter of its style classes: `f0` is a forward in the first shade.
@@ -28,7 +28,7 @@ enum ActionKind: Int, CaseIterable {
 }
 
 /// Style sheet of the pictures.
-enum SchedulePalette {
+package enum SchedulePalette {
   /// Shades of a kind: more chunks than that share them in order.
   static let shades = 4
 
@@ -46,6 +46,22 @@ enum SchedulePalette {
     case .weight: (0xBCD6F2, 0x74A8DE, 0x1F5693)
     }
   }
+
+  /// Rules of a page that have nothing to do with actions: text, background, grid.
+  package static let pageRules = """
+    svg{font-family:Helvetica,Arial,"DejaVu Sans",sans-serif;font-size:12px}
+    text{fill:#1a1a1a;pointer-events:none}
+    .page{fill:#fff}
+    .idle{fill:#e9e9ec}
+    .grid{stroke:#cfcfd6;stroke-width:1}
+    .head{font-size:15px;font-weight:bold}
+    .quiet{fill:#555}
+    .end{text-anchor:end}
+    .mid{text-anchor:middle}
+    """
+
+  /// A kind's darkest fill, for pictures without shades.
+  package static func fill(_ kind: ActionKind) -> String { hex(colours(kind).dark) }
 
   /// The `<defs>` and `<style>` of a picture with these kinds and shades.
   ///
@@ -73,15 +89,7 @@ enum SchedulePalette {
       <defs>
       \(gradients)</defs>
       <style>
-      svg{font-family:Helvetica,Arial,"DejaVu Sans",sans-serif;font-size:12px}
-      text{fill:#1a1a1a;pointer-events:none}
-      .page{fill:#fff}
-      .idle{fill:#e9e9ec}
-      .grid{stroke:#cfcfd6;stroke-width:1}
-      .head{font-size:15px;font-weight:bold}
-      .quiet{fill:#555}
-      .end{text-anchor:end}
-      .mid{text-anchor:middle}
+      \(pageRules)
       .cells rect,.cells path,.swatch rect{stroke:#fff;stroke-width:\(SVG.number(outline))}
       .cells .pair,.swatch .pair{fill:none;stroke:#111;stroke-width:\(SVG.number(frame));\
       pointer-events:none}

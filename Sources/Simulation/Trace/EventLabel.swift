@@ -44,6 +44,11 @@ package struct EventLabel: Hashable, Sendable {
     kind = Self.kind(operations)
   }
 
+  /// The kind alone, without the cost of a name.
+  static func kind(_ range: Range<Int>, stream: Stream, of program: Program) -> EventKind {
+    kind(program.operations[range].filter { $0.stream == stream })
+  }
+
   private static func kind(_ operations: [Operation]) -> EventKind {
     switch operations[0].kind {
     case .dispatch: return .dispatch

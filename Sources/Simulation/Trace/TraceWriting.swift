@@ -18,7 +18,8 @@ package enum TraceFormat: Hashable, Sendable {
     } else {
       throw SimulationError(
         .unknownFormat, source: path,
-        message: "a trace is called *.json (Chrome) or *.pftrace, *.perfetto-trace, *.pb (Perfetto)")
+        message: "a trace is called *.json (Chrome) or *.pftrace, *.perfetto-trace, *.pb (Perfetto)"
+      )
     }
   }
 }

@@ -1,0 +1,1 @@
+../SchedulesTests/SVGReader.swift
