@@ -43,7 +43,7 @@ package struct VirtualStep: Sendable {
         microbatches: schedule.microbatches), precision: precision)
     memory = MemoryModel(
       model: charged.model, layout: configuration.layout, schedule: schedule, stages: stages,
-      tokens: charged.tokens, sequenceLength: charged.sequenceLength, plan: .report)
+      tokens: charged.tokens, sequenceLength: charged.sequenceLength, plan: .charged(precision))
   }
 
   /// The step that a run of the configuration does, written without running it. Learned routing is
@@ -82,5 +82,16 @@ package struct VirtualStep: Sendable {
       "the workload's \(what) is \(recorded), the configuration's \(asked): a replay may change "
         + "the cluster and what is charged, not what was run; to change that, simulate or run it",
       kind: .invalid)
+  }
+}
+
+extension MemoryPlan {
+  /// How a model of a charged precision is stored: as the report has it, or without what needs FP8.
+  fileprivate static func charged(_ precision: ProductPrecision) -> MemoryPlan {
+    if precision.isFP8 { return .report }
+    var savings = MemoryPlan.report.savings
+    savings.remove(.fp8SwiGLUInputs)
+    savings.remove(.e5m6AttentionOutput)
+    return MemoryPlan(precision: .bf16, savings: savings, moments: .bf16)
   }
 }

@@ -7,6 +7,7 @@ import Model
 import ModelSpec
 import RunConfiguration
 import Schedules
+import Simulation
 import Workload
 
 /// A failure that the command itself sees.
@@ -31,6 +32,8 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   case let error as WorkloadError: ("dsv3: " + error.description, error.exitCode)
   case let error as FabricError:
     ("dsv3: \(error.source): \(error.message)", exitCode(of: error.kind))
+  case let error as SimulationError:
+    ("dsv3: \(error.source): \(error.message)", error.kind == .unwritable ? 74 : 64)
   default: ("dsv3: \(error)", 70)
   }
 }

@@ -85,7 +85,8 @@ private func effort(_ options: ParsedOptions, _ seconds: Double?) throws -> Int 
   return given ?? ScheduleSearch.standardEffort
 }
 
-private func write(_ text: String, to path: String) throws {
+/// Writes a file of text.
+func write(_ text: String, to path: String) throws {
   func failure() -> CommandError {
     let reason = String(cString: strerror(errno))
     return CommandError(message: "\(path): cannot be written: \(reason)", code: 74)

@@ -7,6 +7,7 @@ import ModelSpec
 import RunConfiguration
 import Schedules
 import Simulation
+import Units
 import VirtualCluster
 import Workload
 
@@ -44,6 +45,8 @@ private let simulationOptions = [
     "trace", value: "FILE", help: "write a trace for Perfetto: .json (Chrome), or .pftrace"),
   CommandOption("svg", value: "FILE", help: "draw the streams over time"),
   CommandOption("links", value: "FILE", help: "draw the use of the links over time, as SVG"),
+  CommandOption(
+    "window", value: "FROM-TO", help: "milliseconds that --svg draws (the whole step)"),
   CommandOption(
     "ranks", value: "LIST", help: "ranks to trace and draw, as 0,16-31 (the first pipeline)"),
 ]
@@ -89,6 +92,11 @@ private func perform(
   let ranks = wantsTimeline ? try tracedRanks(options, step) : []
   var (report, outcome) = simulation.run(isFolded: isFolded, tracedRanks: ranks)
   report.wall = wallClock() - start
+  if let path = options.value("trace") { try writeTrace(of: outcome, to: path) }
+  if let path = options.value("svg") {
+    try write(TimelineSVG(outcome, try timelineOptions(options)).text, to: path)
+  }
+  if let path = options.value("links") { try write(LinkUseSVG(outcome).text, to: path) }
   if options.has("json") {
     print(String(decoding: report.json().text(), as: UTF8.self), terminator: "")
   } else {
@@ -119,6 +127,23 @@ private func tracedRanks(_ options: ParsedOptions, _ step: VirtualStep) throws -
     ranks.formUnion(first...last)
   }
   return ranks
+}
+
+/// What the picture shows.
+private func timelineOptions(_ options: ParsedOptions) throws -> TimelineOptions {
+  var shown = TimelineOptions()
+  guard let window = options.value("window") else { return shown }
+  let ends = window.split(separator: "-").map { Double($0) }
+  guard ends.count == 2, let from = ends[0], let to = ends[1], from >= 0, from < to, to < 1e9
+  else {
+    throw options.usageError(
+      "option '--window' wants milliseconds, such as 100-250, not '\(printable(window))'")
+  }
+  func instant(_ milliseconds: Double) -> VirtualInstant {
+    .start + VirtualDuration(seconds: milliseconds / 1e3)
+  }
+  shown.window = instant(from)..<instant(to)
+  return shown
 }
 
 private func wallClock() -> Double {

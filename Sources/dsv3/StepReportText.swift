@@ -49,6 +49,10 @@ func reportText(_ report: StepReport, _ step: VirtualStep, _ routing: RoutingSou
       + report.memory.categories.map { "\($0.name) \(bytes(Int64($0.bytes.bytes)))" }
       .joined(separator: ", "))
   lines += report.warnings.map { "warning         " + $0 }
+  if !report.exposures.isEmpty {
+    lines += ["", "longest waits for an exchange"]
+    lines += report.exposures.map { "  " + $0.sentence }
+  }
   lines.append("")
   if let folding = report.folding { lines.append("folded: " + folding) }
   lines.append(

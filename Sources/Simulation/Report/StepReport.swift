@@ -16,8 +16,8 @@ package struct StepReport: Sendable {
     package var bubble = VirtualDuration.zero
   }
 
-  /// Mean time of the critical rank's actions by kind, with the exchanges they wait for; nil where
-  /// the schedule has none.
+  /// Mean time of all ranks' actions by kind, with the exchanges they wait for; nil where the
+  /// schedule has none.
   package struct ChunkTimes: Hashable, Sendable {
     package var forward: VirtualDuration?
     package var backward: VirtualDuration?
@@ -101,6 +101,7 @@ extension StepReport {
       "exposed_communication_seconds": .number(exposed.seconds), "links": links.json,
       "memory_bytes": memory.json, "operations": .integer(operations),
       "folded": folding.map { .string($0) } ?? .null,
+      "exposures": .array(exposures.map(\.json)),
       "warnings": .array(warnings.map { .string($0) }),
     ]
     if withWall { members["wall_seconds"] = .number(wall) }

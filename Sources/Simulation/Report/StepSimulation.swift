@@ -57,11 +57,13 @@ package struct StepSimulation: Sendable {
     report.flopsPerTokenCausal = charged.flopsPerToken(causal: true)
     report.flopsPerTokenNonCausal = charged.flopsPerToken(causal: false)
     report.peak = cluster.gpu.peakBF16
-    let critical = outcome.spent.indices.min {
-      outcome.spent[$0].bubble < outcome.spent[$1].bubble
-    } ?? 0
+    let critical =
+      outcome.spent.indices.min {
+        outcome.spent[$0].bubble < outcome.spent[$1].bubble
+      } ?? 0
     report.criticalRank = Int(outcome.places.worldRank[critical])
-    fill(&report, outcome.spent[critical], program: Int(outcome.places.program[critical]))
+    fill(&report, outcome.spent[critical])
+    report.chunks = chunks(outcome)
     report.links = links(outcome, costs)
     if let memory {
       report.memory = memory.fullest.bytes
@@ -77,7 +79,7 @@ package struct StepSimulation: Sendable {
     return report
   }
 
-  private func fill(_ report: inout StepReport, _ spent: TimeSpent, program: Int) {
+  private func fill(_ report: inout StepReport, _ spent: TimeSpent) {
     func time(_ picoseconds: Int64) -> VirtualDuration {
       VirtualDuration(picoseconds: picoseconds)
     }
@@ -88,12 +90,18 @@ package struct StepSimulation: Sendable {
     report.breakdown.optimizer = time(spent.optimizer)
     report.breakdown.bubble = time(spent.bubble)
     report.exposed = time(spent.exposed + spent.exposedCollectives)
-    let actions = workload.programs[program].actions
+  }
+
+  /// Mean times of the actions of all ranks.
+  private func chunks(_ outcome: StepOutcome) -> StepReport.ChunkTimes {
     func mean(_ action: ActionClass) -> VirtualDuration? {
-      let count = actions.count { $0 == action }
-      return count > 0 ? time(spent[action] / Int64(count)) : nil
+      let counts = workload.programs.map { $0.actions.count { $0 == action } }
+      let count = counts.reduce(0, +) * outcome.places.dataRanks
+      guard count > 0 else { return nil }
+      let sum = outcome.spent.reduce(0) { $0 + $1[action] }
+      return VirtualDuration(picoseconds: sum / Int64(count))
     }
-    report.chunks = StepReport.ChunkTimes(
+    return StepReport.ChunkTimes(
       forward: mean(.forward), backward: mean(.backward), input: mean(.input),
       weight: mean(.weight), overlapped: mean(.overlapped))
   }
