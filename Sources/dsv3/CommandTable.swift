@@ -3,7 +3,10 @@
 let rootCommand = Command(
   "dsv3",
   summary: "looks into models, pipeline schedules and configurations of dsv3-worker",
-  subcommands: [evaluateCommand, configCommand, presetsCommand, scheduleCommand, benchCommand])
+  subcommands: [
+    evaluateCommand, configCommand, presetsCommand, scheduleCommand, calibrateCommand,
+    benchCommand,
+  ])
 
 private let scheduleCommand = Command(
   "dsv3 schedule",
