@@ -56,8 +56,8 @@ import Workload
       let read = try Workload(decoding: bytes, source: "memory")
       #expect(read == workload)
       #expect(read.encoded() == bytes)
-      // 7,000 operations and, when recorded, 6 layers × 16 micro-batches × 4 ranks of rows.
-      #expect(bytes.count < 40_000)
+      // 2,028 operations and, when recorded, 6 layers × 16 micro-batches × 4 ranks of rows.
+      #expect(bytes.count < 20_000)
     }
     let alone = try Workload.onePipelineRank(
       .tiny(layers: 1), data: 1, microbatches: 1, [.forward(cell(0)), .backward(cell(0))])

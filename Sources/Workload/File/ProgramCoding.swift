@@ -33,7 +33,10 @@ private struct PatternMemory {
     let fixed = Pattern.Fixed(
       kind: operation.kind, pass: operation.pass, layer: operation.layer, stage: operation.stage,
       tokens: operation.tokens, peer: operation.peer)
-    func back(_ other: Int32) -> Int { other == -1 ? 0 : number - Int(other) }
+    func back(_ other: Int32) -> Int {
+      // 0 is for none, so what points nowhere sensible, to itself or ahead, begins at −1.
+      other == -1 ? 0 : number - Int(other) - (other < number ? 0 : 1)
+    }
     defer {
       microbatches[fixed] = operation.microbatch
       action = operation.action
@@ -49,7 +52,7 @@ private struct PatternMemory {
   mutating func operation(of pattern: Pattern, number: Int) -> Operation? {
     func other(_ back: Int) -> Int32? {
       if back == 0 { return -1 }
-      let (other, overflows) = number.subtractingReportingOverflow(back)
+      let (other, overflows) = number.subtractingReportingOverflow(back > 0 ? back : back + 1)
       return overflows || other == -1 ? nil : Int32(exactly: other)
     }
     func moved(_ value: Int32, by step: Int) -> Int32? {
@@ -126,7 +129,7 @@ struct ProgramDecoder {
 
   mutating func decode() throws(WorkloadError) -> Program {
     var groups: [ParameterGroup] = []
-    for _ in 0..<(try reader.count(of: "parameter groups")) {
+    for _ in 0..<(try reader.number("parameter groups", in: 0...4096)) {
       var ranks: [Int] = []
       for _ in 0..<(try reader.count(of: "pipeline ranks")) { ranks.append(try reader.signed()) }
       let same = try reader.number("the mark of experts", in: 0...1) == 1

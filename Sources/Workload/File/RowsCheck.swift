@@ -7,19 +7,21 @@ internal import ModelSpec
 struct RowsCheck {
   private let workload: Workload
   private let source: String
-  /// By expert group of the world.
-  private let geometries: [ExchangeGeometry]
+  /// Expert groups lie on nodes as their first rank does in its own node: by that place.
+  private let geometries: [Int: ExchangeGeometry]
 
   init(_ workload: Workload, source: String) {
     self.workload = workload
     self.source = source
-    guard workload.routing != .none else {
-      geometries = []
-      return
-    }
     let layout = workload.layout
-    let groups = stride(from: 0, to: layout.worldSize, by: layout.expert)
-    geometries = groups.map { ExchangeGeometry(layout, groupOf: $0) }
+    var geometries: [Int: ExchangeGeometry] = [:]
+    if workload.routing != .none {
+      for first in stride(from: 0, to: layout.worldSize, by: layout.expert)
+      where geometries[first % layout.gpusPerNode] == nil {
+        geometries[first % layout.gpusPerNode] = ExchangeGeometry(layout, groupOf: first)
+      }
+    }
+    self.geometries = geometries
   }
 
   func run() throws(WorkloadError) {
@@ -40,7 +42,7 @@ struct RowsCheck {
   }
 
   private func checkGroupsAreAlike() throws(WorkloadError) {
-    guard geometries.allSatisfy({ $0.nodeOfRank == geometries[0].nodeOfRank }) else {
+    guard Set(geometries.values.map(\.nodeOfRank)).count == 1 else {
       throw error(nil, "one table for all expert groups, which lie differently on nodes")
     }
   }
@@ -52,7 +54,7 @@ struct RowsCheck {
     }
     for (layer, rows) in rows.enumerated() {
       let tokens = workload.shape.tokens(layer: layer)
-      if let problem = problem(of: rows, geometries[0], tokens: tokens) {
+      if let problem = problem(of: rows, groupOf: 0, tokens: tokens) {
         throw error("routing of layer \(layer)", problem)
       }
     }
@@ -86,8 +88,9 @@ struct RowsCheck {
             throw error(place, "is missing, and pipeline rank \(rank) exchanges it")
           }
           let world = layout.worldRank(pipeline: rank, data: dataRank)
+          let first = world - layout.expertRank(of: world)
           let tokens = workload.shape.tokens(layer: Int(operation.layer))
-          if let problem = problem(of: rows, geometries[world / layout.expert], tokens: tokens) {
+          if let problem = problem(of: rows, groupOf: first, tokens: tokens) {
             throw error(place, problem)
           }
         }
@@ -99,8 +102,11 @@ struct RowsCheck {
   }
 
   private func problem(
-    of rows: RoutedRows, _ geometry: ExchangeGeometry, tokens: Int
+    of rows: RoutedRows, groupOf first: Int, tokens: Int
   ) -> String? {
+    guard let geometry = geometries[first % workload.layout.gpusPerNode] else {
+      preconditionFailure("every group's place has its geometry")
+    }
     guard rows.toNode.count == geometry.nodes, rows.toRank.count == geometry.ranks else {
       return "rows to \(rows.toNode.count) nodes and \(rows.toRank.count) ranks where an expert "
         + "group has \(geometry.nodes) and \(geometry.ranks)"

@@ -97,7 +97,7 @@ private struct Sizes {
 
   init(_ reader: inout ByteReader) throws(WorkloadError) {
     let pipeline = try reader.number("pipeline", in: 1...(1 << 14))
-    let data = try reader.number("data", in: 1...(1 << 20))
+    let data = try reader.number("data", in: 1...((1 << 22) / pipeline))
     let expert = try reader.number("expert", in: 1...data)
     guard data.isMultiple(of: expert) else {
       throw reader.error("expert \(expert) does not divide data, \(data)")
@@ -171,8 +171,11 @@ extension RoutingDraws {
           + "\(experts / groups)")
     }
     let draws = try reader.number("draws", in: 1...4096)
-    // A bit for each token and expert of a draw: beyond this nobody has the memory.
-    guard draws * shape.tokens <= (1 << 36) / experts else {
+    // Far above any use, and soon drawn.
+    let layers = shape.layers + shape.mtpDepth
+    guard draws * shape.tokens <= (1 << 31) / experts, draws * shape.tokens <= 1 << 24,
+      draws * layers <= (1 << 27) / layout.expert
+    else {
       throw reader.error("\(draws) draws of \(shape.tokens) tokens are too many")
     }
     let seed = try reader.fixed(width: 8)

@@ -57,7 +57,7 @@ extension WorkloadCheck {
       for (rank, program) in programs.enumerated() {
         let groups = kind == .allReduce ? [nil] : program.groups.map(Optional.some)
         for group in groups {
-          for other in group?.pipelineRanks ?? Array(programs.indices)
+          for other in group?.pipelineRanks ?? [0]
           where counts[rank][kind]?[group] != counts[other][kind]?[group] {
             throw WorkloadError(
               .badData, source: source, place: "pipeline rank \(rank)",
