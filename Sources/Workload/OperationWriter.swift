@@ -8,13 +8,16 @@ package import Schedules
 ///
 /// The rules: compute waits for every transfer that was finished (exchange) or used (message) since
 /// the compute before it. A transfer starts behind the compute before it, and behind what was
-/// finished or used since.
+/// finished or used since; exchanges wait for no exchange, whose stream is in order anyway, and a
+/// send for no message of the other direction.
 package struct OperationWriter: Sendable {
   package private(set) var operations: [Operation] = []
   package private(set) var actions: [ActionClass] = []
   private var lastCompute = -1
-  /// Transfers that the next compute waits for.
-  private var awaited: [Int] = []
+  /// Transfers that the next compute waits for, in the order in which they were finished or used;
+  /// one of each sort. A later exchange is done after an earlier one. A later message takes the
+  /// place of one that nothing was computed from: a stage without layers handed that on.
+  private var awaited: [(sort: Sort, number: Int)] = []
   /// Exchanges under way, and receives that were posted and not yet used.
   private var exchanges: [Exchange: Int] = [:]
   private var receives: [Message: Int] = [:]
@@ -26,6 +29,12 @@ package struct OperationWriter: Sendable {
     var pass: Pass
     var layer: Int
     var cell: Cell
+  }
+
+  private enum Sort: Hashable {
+    case exchange
+    case message(Message.Payload)
+    case norm
   }
 
   package init() {}
@@ -41,7 +50,7 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited.suffix(3))))
+        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited.map(\.number))))
     lastCompute = operations.count - 1
     awaited.removeAll(keepingCapacity: true)
   }
@@ -70,7 +79,7 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: behind(kind.stream)))
+        action: actions.count - 1, tokens: tokens, after: behind { $0 != .exchange }))
   }
 
   package mutating func finish(_ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell) {
@@ -78,7 +87,7 @@ package struct OperationWriter: Sendable {
     guard let number = exchanges.removeValue(forKey: key) else {
       preconditionFailure("an exchange is finished once, after it was started")
     }
-    wait(for: number)
+    awaits(number, .exchange)
   }
 
   // MARK: Pipeline
@@ -88,7 +97,8 @@ package struct OperationWriter: Sendable {
       Operation(
         kind: .send, pass: message.payload == .activation ? .forward : .input,
         stage: message.source.stage, microbatch: message.source.microbatch,
-        action: actions.count - 1, tokens: tokens, peer: peer, after: behind(.pipeline)))
+        action: actions.count - 1, tokens: tokens, peer: peer,
+        after: behind { $0 == .exchange || $0 == .message(message.payload) }))
   }
 
   package mutating func receive(_ message: Message, from peer: Int, tokens: Int) {
@@ -102,7 +112,9 @@ package struct OperationWriter: Sendable {
 
   /// Something is about to need the message's value; nothing to wait for if it was made here.
   package mutating func use(_ message: Message) {
-    if let number = receives.removeValue(forKey: message) { wait(for: number) }
+    if let number = receives.removeValue(forKey: message) {
+      awaits(number, .message(message.payload))
+    }
   }
 
   // MARK: The end of the step
@@ -122,14 +134,15 @@ package struct OperationWriter: Sendable {
   /// The gradient's norm over all ranks; the optimizer waits for it.
   package mutating func reduceNorm() {
     collective(.allReduce, 0)
-    wait(for: operations.count - 1)
+    awaited = [(.norm, operations.count - 1)]  // which started behind everything else
   }
 
   /// The update of the rank's shard of a group.
   package mutating func optimize(group: Int) {
     append(
       Operation(
-        kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited.suffix(3))))
+        kind: .optimizer, pass: .update, tokens: group,
+        after: Dependencies(awaited.map(\.number))))
     lastCompute = operations.count - 1
     awaited.removeAll(keepingCapacity: true)
   }
@@ -138,29 +151,19 @@ package struct OperationWriter: Sendable {
   package mutating func allGather(group: Int) { collective(.allGather, group) }
 
   private mutating func collective(_ kind: OperationKind, _ group: Int) {
-    append(Operation(kind: kind, pass: .update, tokens: group, after: behind(.collective)))
+    append(Operation(kind: kind, pass: .update, tokens: group, after: behind { _ in true }))
   }
 
-  /// The next compute waits for a transfer, which then speaks for those that were awaited before
-  /// and come in order with it: of the exchange stream, or from the same sender.
-  private mutating func wait(for number: Int) {
-    let new = operations[number]
-    var latest = number
-    awaited.removeAll { earlier in
-      let old = operations[earlier]
-      guard old.stream == new.stream && old.peer == new.peer else { return false }
-      latest = max(latest, earlier)
-      return true
-    }
-    awaited.append(latest)
+  /// What a transfer that starts now comes after: the last compute, and what is awaited of the
+  /// sorts that matter to it.
+  private func behind(_ matters: (Sort) -> Bool) -> Dependencies {
+    let transfers = awaited.filter { matters($0.sort) }.map(\.number)
+    return Dependencies((lastCompute >= 0 ? [lastCompute] : []) + transfers)
   }
 
-  /// What a transfer on `stream` that starts now comes after. Exchanges run in order anyway. More
-  /// than three are left where a stage without layers has passed on values of several ranks; the
-  /// oldest doesn't count then.
-  private func behind(_ stream: Stream) -> Dependencies {
-    let others = awaited.filter { stream != .exchange || operations[$0].stream != .exchange }
-    return Dependencies(Array(((lastCompute >= 0 ? [lastCompute] : []) + others).suffix(3)))
+  private mutating func awaits(_ number: Int, _ sort: Sort) {
+    awaited.removeAll { $0.sort == sort }
+    awaited.append((sort, number))
   }
 
   private mutating func append(_ operation: Operation) { operations.append(operation) }
