@@ -118,7 +118,7 @@ import Units
     #expect(
       error?.description
         == "cluster.yaml:1:18: model.routing: 'sampled' is for simulations; a run can train with "
-        + "learned")
+        + "learned or balanced")
     #expect(error?.exitCode == 78)
   }
 }
