@@ -4,8 +4,9 @@ internal import Fabric
 internal import Units
 internal import Workload
 
-/// Costs by operation and pass; those of routed experts as a function of their rows.
-struct CostTable: Sendable {
+/// Costs by operation and pass; those of routed experts as a function of their rows. A class, so
+/// that finding the right table copies no arrays.
+final class CostTable: Sendable {
   let tokens: Int
   let sms: Int
   /// By kind and pass, compute kinds only.

@@ -15,8 +15,8 @@ extension Measurements {
       let works = try table.works(row, samples: times.count)
       guard let works, !table.isExchange(row) else {
         let reason =
-          table.isExchange(row)
-          ? "ran on the exchange's stream" : "kind '\(table.text(row, "kind"))' has no law"
+          works == nil
+          ? "kind '\(table.text(row, "kind"))' has no law" : "ran on the exchange's stream"
         unmatched.append(
           Unmatched(
             name: table.text(row, "op"), reason: reason,
