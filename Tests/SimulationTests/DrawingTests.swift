@@ -87,9 +87,9 @@ import Workload
     for (width, wanted) in zip(widths, expected) { #expect(abs(width - wanted) < 0.006) }
   }
 
-  /// 16 ranks with 128 micro-batches have more events than are drawn one by one.
+  /// 16 ranks with 144 micro-batches have more events than are drawn one by one.
   @Test func aLongStepIsSummedUpAndStaysSmall() throws {
-    let outcome = try TraceCosts.outcome(microbatches: 128)
+    let outcome = try TraceCosts.outcome(microbatches: 144)
     #expect(outcome.timeline.events.count > TimelineSVG.mostEvents)
     let text = TimelineSVG(outcome).text
     #expect(text.utf8.count < 2_000_000)

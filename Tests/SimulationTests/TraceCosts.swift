@@ -6,10 +6,11 @@ import ModelSpec
 import Schedules
 import Simulation
 import Testing
+import Units
 import Workload
 
 struct TraceCosts: StepCosting {
-  /// One nanosecond and a bit: microseconds with six digits and nanoseconds that round.
+  /// Picoseconds that need all six digits of microseconds, and nanoseconds to round.
   var unit: Int64 = 1_234_567
 
   func compute(_ operation: Operation, pairs: Int, overlapped: Bool) -> ComputeTime {
@@ -48,17 +49,23 @@ struct TraceCosts: StepCosting {
     ComputeTime(alone: 7 * unit, besideTransfer: 7 * unit)
   }
 
-  /// DualPipe on 4 pipeline and 4 data ranks, 8 micro-batches, experts over 4 ranks on 2 nodes.
-  static func outcome(tracedRanks: Set<Int>? = nil) throws -> StepOutcome {
+  /// DualPipe on 4 pipeline and 4 data ranks, experts over 4 ranks on 2 nodes. The links are slow,
+  /// so that few bytes keep them busy.
+  static func outcome(
+    tracedRanks: Set<Int>? = nil, microbatches: Int = 8
+  ) throws -> StepOutcome {
     let spec = FormulaTests.model(layers: 4)
     let layout = Layout(pipeline: 4, data: 4, expert: 4, gpusPerNode: 2)
     let builder = WorkloadBuilder(
       spec: spec, layout: layout,
-      plan: try SchedulePlan(lowering: .dualpipe(ranks: 4, microbatches: 8)),
+      plan: try SchedulePlan(lowering: .dualpipe(ranks: 4, microbatches: microbatches)),
       stages: (0..<4).map { $0..<$0 + 1 }, sequenceLength: 8, sequences: 1)
-    let shape = StepShape(spec, sequenceLength: 8, sequences: 1, microbatches: 8)
+    let shape = StepShape(
+      spec, sequenceLength: 8, sequences: 1, microbatches: microbatches)
     let routing = SampledRouting(spec: spec, layout: layout, shape: shape, seed: 1, skew: 0.5)
-    let cluster = try #require(ClusterPreset.named("h800")).spec
+    var cluster = try #require(ClusterPreset.named("h800")).spec
+    cluster.network.nic = Bandwidth(gigabytesPerSecond: 2)
+    cluster.node.nvlink = Bandwidth(gigabytesPerSecond: 4)
     return simulateStep(
       builder.build(routing: .sampled(routing)), costs: TraceCosts(), cluster: cluster,
       isFolded: false, tracedRanks: tracedRanks)

@@ -89,7 +89,8 @@ import Workload
         }
       } else {
         #expect(event[field: 9]?.value == 2)
-        var slice = try #require(open.removeValue(forKey: track))
+        let closed = open.removeValue(forKey: track)
+        var slice = try #require(closed)
         slice.end = time
         slices[track, default: []].append(slice)
       }

@@ -51,7 +51,7 @@ import Workload
     for (rank, time) in computing { #expect(time == outcome.computing[rank].picoseconds) }
   }
 
-  @Test func arrowsLeadFromTransfersToTheComputeThatWaitsForThem() throws {
+  @Test func arrowsLeadFromTransfersToWhatWaitsForThem() throws {
     let events = try chrome(try TraceCosts.outcome())
     struct Place: Hashable { var thread: Int?, start: Int64 }
     let slices = Dictionary(grouping: events.filter { $0.ph == "X" }) {

@@ -1,6 +1,6 @@
-// Arrows of a trace: from a message to the compute that waits for it on the other rank, and from a
-// dispatch or combine to the compute that waits for its rows. Numbered so that both ends know the
-// number from the workload alone, and nothing is kept while a trace is written.
+// Arrows of a trace: from a message to the compute or dispatch that waits for it on the other rank,
+// and from a dispatch or combine to the compute that waits for its rows. Numbered so that both ends
+// know the number from the workload alone, and nothing is kept while a trace is written.
 
 internal import ModelSpec
 internal import Workload
@@ -8,7 +8,7 @@ internal import Workload
 /// Who waits for what in a step.
 struct TraceFlows {
   private struct Ends {
-    /// By operation: whether a compute operation waits for it.
+    /// By operation: whether an arrow begins there.
     var isAwaited: [Bool]
     /// By operation: what it is the first to wait for.
     var awaits: [[Int]]
@@ -35,10 +35,12 @@ struct TraceFlows {
       awaits: Array(repeating: [], count: count))
     for (number, operation) in program.operations.enumerated() {
       if operation.kind == .receive { ends.receives[MessageKey(operation)] = number }
-      guard operation.stream == .compute else { continue }
       for awaited in operation.after.numbers where !ends.isAwaited[awaited] {
-        let kind = program.operations[awaited].kind
-        guard kind == .receive || kind == .dispatch || kind == .combine else { continue }
+        switch (program.operations[awaited].kind, operation.stream) {
+        case (.receive, .compute), (.receive, .exchange): break
+        case (.dispatch, .compute), (.combine, .compute): break
+        default: continue
+        }
         ends.isAwaited[awaited] = true
         ends.awaits[number].append(awaited)
       }
@@ -67,7 +69,7 @@ struct TraceFlows {
 
   /// Calls `body` with the number of each arrow that an event ends.
   func forEachEnding(at event: TimelineEvent, _ body: (UInt64) -> Void) {
-    guard event.stream == .compute else { return }
+    guard event.stream == .compute || event.stream == .exchange else { return }
     let pipeline = layout.pipelineRank(of: event.worldRank)
     for awaited in ends[pipeline].awaits[event.operations.lowerBound] {
       let operation = programs[pipeline].operations[awaited]

@@ -17,7 +17,7 @@ struct TracePlan<Label> {
   /// - Parameter make: what a format keeps of a label.
   init(_ outcome: StepOutcome, make: @escaping (EventLabel) -> Label) {
     workload = outcome.workload
-    ranks = outcome.timeline.ranks
+    ranks = outcome.tracedRanks
     flows = TraceFlows(outcome.workload, tracedRanks: Set(ranks))
     self.make = make
     labels = workload.programs.map { Array(repeating: nil, count: $0.operations.count) }
@@ -41,12 +41,12 @@ extension Layout {
   }
 }
 
-extension Timeline {
+extension StepOutcome {
   /// World ranks that have events, ascending.
-  var ranks: [Int] {
-    var seen: Set<Int> = []
-    for event in events { seen.insert(event.worldRank) }
-    return seen.sorted()
+  var tracedRanks: [Int] {
+    var traced = Array(repeating: false, count: workload.layout.worldSize)
+    for event in timeline.events { traced[event.worldRank] = true }
+    return traced.indices.filter { traced[$0] }
   }
 }
 
