@@ -50,8 +50,8 @@ extension StepOutcome {
   }
 }
 
-/// Process and thread numbers of a trace. Viewers take process 0 and thread 0 for the idle task, and
-/// a thread with its process's number for the main thread; these are neither.
+/// Process and thread numbers of a trace. Viewers take process 0 and thread 0 for the idle task,
+/// and a thread with its process's number for the main thread; these are neither.
 enum TraceNumbers {
   static func process(_ rank: Int) -> Int { rank + 1 }
   static func thread(_ rank: Int, _ stream: Stream) -> Int {
