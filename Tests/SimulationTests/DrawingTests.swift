@@ -1,5 +1,5 @@
-// Pictures of a step, read back as SVG: every rank with its lanes, every event at its time, links as
-// busy as the bytes say, and files that stay small.
+// Pictures of a step, read back as SVG: every rank with its lanes, every event at its time, links
+// as busy as the bytes say, and files that stay small.
 
 import Simulation
 import Testing

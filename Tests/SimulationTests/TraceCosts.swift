@@ -1,5 +1,5 @@
-// Prices for tests of traces and pictures: round numbers of picoseconds, different for every kind of
-// operation, so that every stream has something to show.
+// Prices for tests of traces and pictures: simple numbers, different for every kind of operation,
+// so that every stream has something to show.
 
 import Fabric
 import ModelSpec

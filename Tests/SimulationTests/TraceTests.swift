@@ -51,7 +51,7 @@ import Workload
     for (rank, time) in computing { #expect(time == outcome.computing[rank].picoseconds) }
   }
 
-  @Test func arrowsLeadFromTransfersToTheComputeThatWaitsForThem() throws {
+  @Test func arrowsLeadFromTransfersToWhatWaitsForThem() throws {
     let events = try chrome(try TraceCosts.outcome())
     struct Place: Hashable { var thread: Int?, start: Int64 }
     let slices = Dictionary(grouping: events.filter { $0.ph == "X" }) {
@@ -66,7 +66,7 @@ import Workload
       let source = try #require(slices[Place(thread: tail.tid, start: tail.start)]?.last)
       let target = try #require(slices[Place(thread: head.tid, start: head.start)]?.last)
       #expect(source.start + source.duration <= target.start)
-      #expect(source.args?.microbatch == target.args?.microbatch || target.name.contains(" + "))
+      #expect((target.tid ?? 0) % 10 == 1)
       #expect(source.cat == "send" ? source.pid != target.pid : source.pid == target.pid)
       #expect(["send", "dispatch", "combine"].contains(source.cat))
     }

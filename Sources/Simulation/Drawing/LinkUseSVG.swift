@@ -8,7 +8,7 @@ internal import Units
 package struct LinkUseSVG {
   private static let margin = 12.0
   private static let panelHeight = 130.0
-  private static let panelPitch = 176.0
+  private static let panelPitch = 204.0
 
   private struct Panel {
     var name: String
@@ -25,7 +25,7 @@ package struct LinkUseSVG {
   package init(_ outcome: StepOutcome, bins: Int = 400) {
     precondition(bins > 0, "a chart has at least one bin")
     self.outcome = outcome
-    ranks = outcome.timeline.ranks.count
+    ranks = outcome.tracedRanks.count
     let network = outcome.cluster.network.nic
     let nvlink = outcome.cluster.node.nvlink
     panels = [
@@ -57,7 +57,7 @@ package struct LinkUseSVG {
       body += drawing(panel, x: left, y: top)
     }
     return SVG.document(
-      width: left + width + Self.margin + 24, height: 88 + 2 * Self.panelPitch + 8,
+      width: left + width + Self.margin + 24, height: 88 + 2 * Self.panelPitch - 24,
       title: title, description: summary, styles: Self.styles, body: body)
   }
 

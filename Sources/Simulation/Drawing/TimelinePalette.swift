@@ -1,5 +1,5 @@
-// How the events of a timeline look: compute in the colours of the schedules' pictures, transfers in
-// reds, grey for the rest.
+// How the events of a timeline look: compute in the colours of the schedules' pictures, transfers
+// in reds, grey for the rest.
 
 internal import Schedules
 

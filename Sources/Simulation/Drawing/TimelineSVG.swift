@@ -23,7 +23,8 @@ package struct TimelineOptions: Sendable {
 package struct TimelineSVG {
   /// Up to this number of events each has a tooltip; 150 bytes each.
   package static let mostTooltips = 6000
-  /// Up to this number of events each is drawn by itself; 60 bytes each. More are summed up.
+  /// Up to this number of events each is drawn by itself; 60 bytes each. More are summed up, and so
+  /// are fewer when one in ten is less than half a pixel wide.
   package static let mostEvents = 20_000
   /// Ranks shown unless others are asked for.
   package static let mostRanks = 32
@@ -37,13 +38,14 @@ package struct TimelineSVG {
   /// Events shown, by row × streams + stream.
   private var lanes: [[TimelineEvent]]
   private let count: Int
+  private let isExact: Bool
   /// Height of each stream's lane, and pixels from row to row.
   private let heights: [Double]
   private let pitch: Double
 
   package init(_ outcome: StepOutcome, _ options: TimelineOptions = TimelineOptions()) {
     self.outcome = outcome
-    let traced = outcome.timeline.ranks
+    let traced = outcome.tracedRanks
     ranks = Self.ranks(options.ranks, traced: traced, outcome.workload.layout)
     let all = VirtualInstant.start..<outcome.end
     let shown = options.window?.clamped(to: all) ?? all
@@ -56,12 +58,16 @@ package struct TimelineSVG {
     let rows = Dictionary(uniqueKeysWithValues: ranks.enumerated().map { ($1, $0) })
     lanes = Array(repeating: [], count: ranks.count * streams)
     var count = 0
+    var thin = 0
     for event in outcome.timeline.events where shown.overlaps(event.ready..<event.end) {
       guard let row = rows[event.worldRank] else { continue }
       lanes[row * streams + Int(event.stream.rawValue)].append(event)
       count += 1
+      let width = Double((event.end - event.start).picoseconds) * window.scale
+      if width > 0, width < 0.5 { thin += 1 }
     }
     self.count = count
+    isExact = count <= Self.mostEvents && thin <= count / 10
   }
 
   private static func ranks(_ wanted: [Int]?, traced: [Int], _ layout: Layout) -> [Int] {
@@ -120,8 +126,6 @@ package struct TimelineSVG {
     }
     return text
   }
-
-  private var isExact: Bool { count <= Self.mostEvents }
 
   private var notes: [String] {
     var notes = ["lanes of a rank: compute, expert exchange, pipeline, collective"]

@@ -88,6 +88,9 @@ struct CompiledProgram {
   var groups: [ParameterGroup] = []
   /// By action class, how many the schedule has.
   var actionCounts = [Int](repeating: 0, count: ActionClass.allCases.count)
+
+  /// How many events a rank's timeline has.
+  var eventCount: Int { segments.count + exchanges.count + sends.count + collectives.count }
 }
 
 /// Identifies a message between two pipeline ranks.

@@ -53,6 +53,11 @@ final class StepEngine<Costs: StepCosting> {
       ranks[index].slowness = 1 / (faults.slowGPUs[Int(places.worldRank[index])] ?? 1)
       ranks[index].isTraced = recorder?.wants(Int(places.worldRank[index])) ?? false
     }
+    recorder?.reserve(
+      (0..<count).reduce(0) { sum, rank in
+        let program = programs[Int(ranks[rank].program)]
+        return ranks[rank].isTraced ? sum + program.eventCount : sum
+      })
   }
 
   deinit {

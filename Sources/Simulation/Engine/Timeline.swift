@@ -80,6 +80,9 @@ final class TimelineRecorder {
   /// - Parameter ranks: world ranks; nil for all.
   init(ranks: Set<Int>?) { self.ranks = ranks }
 
+  /// Makes room for so many events, so that millions need not move.
+  func reserve(_ count: Int) { events.reserveCapacity(count) }
+
   func wants(_ rank: Int) -> Bool { ranks?.contains(rank) ?? true }
 
   func record(

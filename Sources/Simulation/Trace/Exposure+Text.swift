@@ -5,8 +5,8 @@ internal import Units
 internal import Workload
 
 extension Exposure {
-  /// "combine F of layer 3, micro-batch 7, holds attention F of layer 4 on rank 14 for 1.2 ms (0.9 ms
-  /// of it at the barrier: rank 9 came last)".
+  /// "combine F of layer 3, micro-batch 7, holds attention F of layer 4 on rank 14 for 1.2 ms
+  /// (900 µs of it at the barrier: rank 9 came last)".
   package var sentence: String {
     var text = operation.shortName + operation.ofPlace
     text += text.contains(" of ") ? ", holds " : " holds "
@@ -22,8 +22,8 @@ extension Exposure {
     return text + " (\(share) of it at the barrier: rank \(lastRank) came last)"
   }
 
-  /// The same with keys: `rank`, `seconds`, `barrier_seconds`, `last_rank`, `start_seconds`, and for
-  /// `exchange` and `waiting` each `kind`, `pass`, `layer`, `microbatch`, `stage`.
+  /// The same with keys: `rank`, `seconds`, `barrier_seconds`, `last_rank`, `start_seconds`, and
+  /// for `exchange` and `waiting` each `kind`, `pass`, `layer`, `microbatch`, `stage`.
   package var json: JSONValue {
     func seconds(_ picoseconds: Int64) -> JSONValue {
       .number(VirtualDuration(picoseconds: picoseconds).seconds)

@@ -1,6 +1,6 @@
-// The timeline as Perfetto's own trace: TracePackets with TrackEvents (perfetto.dev, "Track events";
-// protos/perfetto/trace). Names are interned, times are whole nanoseconds, the nearest to the
-// picoseconds. About 60 bytes an event: for all ranks.
+// The timeline as Perfetto's own trace: TracePackets with TrackEvents (perfetto.dev, "Track
+// events"; protos/perfetto/trace). Names are interned, times are whole nanoseconds, the nearest to
+// the picoseconds. About 70 bytes an event: for all ranks.
 
 internal import Units
 internal import Workload
@@ -45,7 +45,9 @@ struct PerfettoTrace: ~Copyable {
   private static let needsState: UInt64 = 2
   private static let sliceBegin: UInt64 = 1
   private static let sliceEnd: UInt64 = 2
-  /// An event's packets, but for its name, take less.
+  /// A flow's number with its field's.
+  private static let flowBytes = 10
+  /// An event's packets, but for its name and flows, take less.
   private static let mostEventBytes = 512
 
   private var plan: TracePlan<Int>
@@ -150,7 +152,8 @@ struct PerfettoTrace: ~Copyable {
 
   private mutating func append(_ event: TimelineEvent, name: Int, isNew: Bool) {
     let text = isNew ? table.names[name - 1] : ""
-    file.reserve(Self.mostEventBytes + text.utf8.count)
+    file.reserve(
+      Self.mostEventBytes + text.utf8.count + plan.flows.mostEndings * Self.flowBytes)
     let packet = beginPacket(at: event.start.picoseconds)
     if isNew {
       let data = file.begin(field: Field.internedData)

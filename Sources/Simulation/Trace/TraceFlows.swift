@@ -8,9 +8,9 @@ internal import Workload
 /// Who waits for what in a step.
 struct TraceFlows {
   private struct Ends {
-    /// By operation: whether a compute operation waits for it.
+    /// By operation: whether an arrow begins there.
     var isAwaited: [Bool]
-    /// By operation: what it is the first to wait for.
+    /// By operation: the transfers that it is the first to wait for.
     var awaits: [[Int]]
     /// The receives, by message.
     var receives: [MessageKey: Int] = [:]
@@ -20,11 +20,15 @@ struct TraceFlows {
   private let programs: [Program]
   private let ends: [Ends]
   private let traced: [Bool]
+  /// Most arrows that end at one event.
+  let mostEndings: Int
 
   init(_ workload: Workload, tracedRanks: Set<Int>) {
     layout = workload.layout
     programs = workload.programs
-    ends = workload.programs.map(Self.ends)
+    let ends = workload.programs.map(Self.ends)
+    self.ends = ends
+    mostEndings = ends.flatMap(\.awaits).map(\.count).max() ?? 0
     traced = (0..<layout.worldSize).map(tracedRanks.contains)
   }
 
@@ -37,13 +41,37 @@ struct TraceFlows {
       if operation.kind == .receive { ends.receives[MessageKey(operation)] = number }
       guard operation.stream == .compute else { continue }
       for awaited in operation.after.numbers where !ends.isAwaited[awaited] {
-        let kind = program.operations[awaited].kind
-        guard kind == .receive || kind == .dispatch || kind == .combine else { continue }
+        guard order(of: program.operations[awaited]) != nil else { continue }
         ends.isAwaited[awaited] = true
         ends.awaits[number].append(awaited)
       }
     }
+    // Of transfers that come in order a compute names but the last: it waits for the others too.
+    var unnamed: [Int32: [Int]] = [:]
+    for (number, operation) in program.operations.enumerated() {
+      if !ends.isAwaited[number], let order = order(of: operation) {
+        unnamed[order, default: []].append(number)
+      }
+      for awaited in ends.awaits[number] {
+        guard let order = order(of: program.operations[awaited]) else { continue }
+        for earlier in unnamed[order] ?? [] where earlier < awaited {
+          ends.isAwaited[earlier] = true
+          ends.awaits[number].append(earlier)
+        }
+        unnamed[order]?.removeAll { $0 < awaited }
+      }
+    }
     return ends
+  }
+
+  /// Transfers of a rank with the same of these end in the order of their numbers: by sender, or
+  /// all exchanges. Nil for what no arrow begins at.
+  private static func order(of operation: Operation) -> Int32? {
+    switch operation.kind {
+    case .receive: operation.peer
+    case .dispatch, .combine: -1
+    default: nil
+    }
   }
 
   /// Number of the arrow that an event begins, nil for none.

@@ -17,7 +17,7 @@ struct TracePlan<Label> {
   /// - Parameter make: what a format keeps of a label.
   init(_ outcome: StepOutcome, make: @escaping (EventLabel) -> Label) {
     workload = outcome.workload
-    ranks = outcome.timeline.ranks
+    ranks = outcome.tracedRanks
     flows = TraceFlows(outcome.workload, tracedRanks: Set(ranks))
     self.make = make
     labels = workload.programs.map { Array(repeating: nil, count: $0.operations.count) }
@@ -41,17 +41,17 @@ extension Layout {
   }
 }
 
-extension Timeline {
+extension StepOutcome {
   /// World ranks that have events, ascending.
-  var ranks: [Int] {
-    var seen: Set<Int> = []
-    for event in events { seen.insert(event.worldRank) }
-    return seen.sorted()
+  var tracedRanks: [Int] {
+    var traced = Array(repeating: false, count: workload.layout.worldSize)
+    for event in timeline.events { traced[event.worldRank] = true }
+    return traced.indices.filter { traced[$0] }
   }
 }
 
-/// Process and thread numbers of a trace. Viewers take process 0 and thread 0 for the idle task, and
-/// a thread with its process's number for the main thread; these are neither.
+/// Process and thread numbers of a trace. Viewers take process 0 and thread 0 for the idle task,
+/// and a thread with its process's number for the main thread; these are neither.
 enum TraceNumbers {
   static func process(_ rank: Int) -> Int { rank + 1 }
   static func thread(_ rank: Int, _ stream: Stream) -> Int {

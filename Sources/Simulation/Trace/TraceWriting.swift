@@ -24,8 +24,8 @@ package enum TraceFormat: Hashable, Sendable {
   }
 }
 
-/// Writes the timeline of `outcome` to the file `path`, which appears when it is whole. Both formats
-/// open in Perfetto's viewer.
+/// Writes the timeline of `outcome` to the file `path`, which appears when it is whole. Both
+/// formats open in Perfetto's viewer.
 ///
 /// Throws `SimulationError` when the name ends in no known extension or the file cannot be written.
 package func writeTrace(of outcome: StepOutcome, to path: String) throws(SimulationError) {
