@@ -96,6 +96,12 @@ let package = Package(
     tests("WorkloadTests", ["Workload", "Units", "ModelSpec", "Schedules"]),
     tests(
       "SimulationTests", ["Simulation", "Workload", "Fabric", "Units", "ModelSpec", "Schedules"]),
+    tests(
+      "VirtualClusterTests",
+      [
+        "VirtualCluster", "RunConfiguration", "Simulation", "Workload", "Fabric", "Units",
+        "ModelSpec", "Schedules", "JSON",
+      ]),
     tests("SchedulesTests", ["Schedules"]),
     tests("KernelsTests", ["Kernels"]),
     tests("ModelTests", ["Model", "Kernels", "JSON", "ModelSpec"]),

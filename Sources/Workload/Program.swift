@@ -35,6 +35,11 @@ package struct Program: Hashable, Sendable {
     self.groups = groups
     self.actions = actions
   }
+
+  /// The kind of action that one of the operations belongs to; nil behind the last.
+  package func action(of operation: Operation) -> ActionClass? {
+    operation.action >= 0 ? actions[Int(operation.action)] : nil
+  }
 }
 
 /// The kinds of schedule actions that a report tells apart.

@@ -28,6 +28,16 @@ struct Waits {
     if after.second >= 0 { second = places[Int(after.second)] }
     if after.third >= 0 { third = places[Int(after.third)] }
   }
+
+  /// The last position on the exchange stream that is waited for; −1 for none.
+  var lastExchange: Int32 {
+    let exchange = Stream.exchange.rawValue
+    var last: Int32 = -1
+    if first.stream == exchange { last = first.position }
+    if second.stream == exchange { last = max(last, second.position) }
+    if third.stream == exchange { last = max(last, third.position) }
+    return last
+  }
 }
 
 /// A run of compute operations.
@@ -37,9 +47,18 @@ struct Segment {
   var fixed: ComputeTime
   /// Its routed-expert operations, as a range of the program's `routed`.
   var routed: Range<Int32>
+  /// Its compute operations, as a range of the program's `pieces`.
+  var pieces: Range<Int32>
   /// Numbers of its operations.
   var operations: Range<Int32>
   var action: ActionClass?
+}
+
+/// One operation of a segment: its time where that is the same on every rank, or which of the
+/// program's `routed` it is.
+struct SegmentPiece {
+  var fixed = ComputeTime.zero
+  var routed: Int32 = -1
 }
 
 /// A routed-expert operation of a segment.
@@ -53,6 +72,7 @@ struct RoutedStep {
 struct ExchangeStep {
   var waits: Waits
   var operation: Operation
+  var action: ActionClass?
   /// Number of the (layer, micro-batch) among the program's.
   var cell: Int32
   var number: Int32
@@ -77,6 +97,7 @@ struct CollectiveStep {
 /// One pipeline rank's step, compiled.
 struct CompiledProgram {
   var segments: [Segment] = []
+  var pieces: [SegmentPiece] = []
   var routed: [RoutedStep] = []
   var exchanges: [ExchangeStep] = []
   var sends: [SendStep] = []
@@ -86,8 +107,6 @@ struct CompiledProgram {
   var cells = 0
   var operations: [Operation] = []
   var groups: [ParameterGroup] = []
-  /// By action class, how many the schedule has.
-  var actionCounts = [Int](repeating: 0, count: ActionClass.allCases.count)
 
   /// How many events a rank's timeline has.
   var eventCount: Int { segments.count + exchanges.count + sends.count + collectives.count }

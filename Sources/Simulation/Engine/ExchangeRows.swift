@@ -126,9 +126,10 @@ struct ExchangeRows: ~Copyable {
     return ExchangeLoads(sources, geometries[geometryOfGroup[group]])
   }
 
-  /// A rank without NIC sends and receives by that of the next GPU of its node, over NVLink; both
-  /// are done when that NIC is.
-  private func moveDeadTraffic(_ members: Range<Int>, _ cell: Int32) {
+  /// A rank without NIC sends and receives by that of the next GPU of its node, over NVLink; all
+  /// that share a NIC are done when it is.
+  private mutating func moveDeadTraffic(_ members: Range<Int>, _ cell: Int32) {
+    var moves: [(own: Int, helper: Int)] = []
     for rank in members where dead.contains(Int(worldRanks[rank])) {
       let node = layout.node(of: Int(worldRanks[rank]))
       let neighbours = members.filter {
@@ -137,13 +138,14 @@ struct ExchangeRows: ~Copyable {
       guard let helper = neighbours.first(where: { $0 > rank }) ?? neighbours.first else {
         continue
       }
-      let own = rank * cells + Int(cell)
-      let other = helper * cells + Int(cell)
+      moves.append((rank * cells + Int(cell), helper * cells + Int(cell)))
+    }
+    for (own, helper) in moves {
       let moved = rows[own].network
-      rows[other].network += moved
-      rows[other].nvlink += moved
-      rows[own].network = rows[other].network
+      rows[helper].network += moved
+      rows[helper].nvlink += moved
       rows[own].nvlink += moved
     }
+    for (own, helper) in moves { rows[own].network = rows[helper].network }
   }
 }

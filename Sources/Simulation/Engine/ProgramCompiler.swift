@@ -35,7 +35,6 @@ struct ProgramCompiler<Costs: StepCosting> {
     result.operations = program.operations
     result.groups = program.groups
     result.messages = ordinals[index].count
-    for action in program.actions { result.actionCounts[Int(action.rawValue)] += 1 }
     var cells: [Int64: Int32] = [:]
     let continues = continuations(program)
     let places = placesOnStreams(program, ordinals[index], continues)
@@ -54,8 +53,8 @@ struct ProgramCompiler<Costs: StepCosting> {
         cells[cellKey] = cell
         result.exchanges.append(
           ExchangeStep(
-            waits: waits, operation: operation, cell: cell, number: Int32(number),
-            isFirst: isFirst))
+            waits: waits, operation: operation, action: program.action(of: operation), cell: cell,
+            number: Int32(number), isFirst: isFirst))
       case .pipeline where operation.kind == .send:
         guard let ordinal = ordinals[Int(operation.peer)][MessageKey(operation)] else {
           preconditionFailure("a checked workload receives what is sent")
@@ -91,32 +90,33 @@ struct ProgramCompiler<Costs: StepCosting> {
     _ operation: Operation, _ number: Int, cell: Int32, joins: Bool, _ waits: Waits,
     _ program: Program, to result: inout CompiledProgram
   ) {
-    let action = operation.action >= 0 ? program.actions[Int(operation.action)] : nil
+    let action = program.action(of: operation)
     if !joins {
-      let routed = Int32(result.routed.count)
+      let (routed, pieces) = (Int32(result.routed.count), Int32(result.pieces.count))
       result.segments.append(
         Segment(
-          waits: waits, fixed: .zero, routed: routed..<routed,
+          waits: waits, fixed: .zero, routed: routed..<routed, pieces: pieces..<pieces,
           operations: Int32(number)..<Int32(number), action: action))
     }
-    let last = result.segments.count - 1
-    result.segments[last].operations =
-      result.segments[last].operations.lowerBound..<Int32(number + 1)
+    var segment = result.segments.removeLast()
+    var piece = SegmentPiece()
     let overlapped = action == .overlapped
     if operation.kind == .optimizer {
-      result.segments[last].fixed =
-        result.segments[last].fixed + costs.optimizer(program.groups[Int(operation.tokens)])
+      piece.fixed = costs.optimizer(program.groups[Int(operation.tokens)])
     } else if operation.kind == .routedExperts, hasExchanges {
       precondition(cell >= 0, "routed experts work on what was dispatched")
+      piece.routed = Int32(result.routed.count)
       result.routed.append(
         RoutedStep(operation: operation, overlapped: overlapped, cell: cell))
-      let start = result.segments[last].routed.lowerBound
-      result.segments[last].routed = start..<Int32(result.routed.count)
     } else {
-      result.segments[last].fixed =
-        result.segments[last].fixed
-        + costs.compute(operation, pairs: routedPairs, overlapped: overlapped)
+      piece.fixed = costs.compute(operation, pairs: routedPairs, overlapped: overlapped)
     }
+    result.pieces.append(piece)
+    segment.fixed = segment.fixed + piece.fixed
+    segment.routed = segment.routed.lowerBound..<Int32(result.routed.count)
+    segment.pieces = segment.pieces.lowerBound..<Int32(result.pieces.count)
+    segment.operations = segment.operations.lowerBound..<Int32(number + 1)
+    result.segments.append(segment)
   }
 
   /// By operation: where later operations of the rank find it done.

@@ -1,7 +1,7 @@
 // What the engine knows of one GPU at a moment: what each of its streams does, since when and how
 // fast, and where its time went so far.
 
-internal import Workload
+package import Workload
 
 /// One simulated GPU. Times in picoseconds.
 struct RankState {
@@ -37,14 +37,16 @@ struct RankState {
 struct ComputeStream {
   var done: Int32 = 0
   var isRunning = false
-  /// Left to do, in time alone; what that takes beside a transfer is `ratio` times as long.
-  var remaining: Int64 = 0
-  var ratio = 1.0
+  /// Which of the program's pieces it was at in the instant `since`, and what was left of that in
+  /// time alone; −1 for all of it.
+  var piece: Int32 = 0
+  var remaining: Int64 = -1
   var start: Int64 = 0
   var since: Int64 = 0
   var end: Int64 = 0
-  /// When the last segment ended.
+  /// When the last segment ended, and how much of the time since then exchanges are to blame for.
   var idleSince: Int64 = 0
+  var exposed: Int64 = 0
 }
 
 struct ExchangeStream {
@@ -69,11 +71,6 @@ struct ExchangeStream {
   var end: Int64 = 0
   /// Who came last to the barrier, as a world rank.
   var lastRank: Int32 = -1
-  /// The same of the last one that is done, for who waited for it.
-  var doneReady: Int64 = 0
-  var doneStart: Int64 = 0
-  var doneEnd: Int64 = 0
-  var doneLastRank: Int32 = -1
 }
 
 struct SendStream {
@@ -102,37 +99,46 @@ struct CollectiveStream {
   var waited: Int64 = 0
 }
 
-/// Where a GPU's step goes, as its compute stream sees it. The parts add up to the step.
-struct TimeSpent {
-  /// By `ActionClass`: computing, or waiting for an exchange inside an action.
-  var actions: (Int64, Int64, Int64, Int64, Int64) = (0, 0, 0, 0, 0)
+/// Where a GPU's step goes, as its compute stream sees it, in picoseconds: actions, optimizer and
+/// bubble add up to the step.
+package struct TimeSpent: Hashable, Sendable {
+  /// By `ActionClass`: computing, or waiting for one of the action's own exchanges.
+  private var actions = Actions()
   /// Of that, waiting for exchanges; and for collectives.
-  var exposed: Int64 = 0
-  var exposedCollectives: Int64 = 0
+  package var exposed: Int64 = 0
+  package var exposedCollectives: Int64 = 0
   /// The update: computing, and collectives that are under way.
-  var optimizer: Int64 = 0
+  package var optimizer: Int64 = 0
   /// Waiting for other pipeline ranks, and for the slowest at the end.
-  var bubble: Int64 = 0
+  package var bubble: Int64 = 0
   /// Computing, of the actions and of the update.
-  var computing: Int64 = 0
+  package var computing: Int64 = 0
 
-  subscript(_ action: ActionClass) -> Int64 {
+  private struct Actions: Hashable {
+    var forward: Int64 = 0
+    var backward: Int64 = 0
+    var input: Int64 = 0
+    var weight: Int64 = 0
+    var overlapped: Int64 = 0
+  }
+
+  package subscript(_ action: ActionClass) -> Int64 {
     switch action {
-    case .forward: actions.0
-    case .backward: actions.1
-    case .input: actions.2
-    case .weight: actions.3
-    case .overlapped: actions.4
+    case .forward: actions.forward
+    case .backward: actions.backward
+    case .input: actions.input
+    case .weight: actions.weight
+    case .overlapped: actions.overlapped
     }
   }
 
   mutating func add(_ time: Int64, to action: ActionClass) {
     switch action {
-    case .forward: actions.0 += time
-    case .backward: actions.1 += time
-    case .input: actions.2 += time
-    case .weight: actions.3 += time
-    case .overlapped: actions.4 += time
+    case .forward: actions.forward += time
+    case .backward: actions.backward += time
+    case .input: actions.input += time
+    case .weight: actions.weight += time
+    case .overlapped: actions.overlapped += time
     }
   }
 }

@@ -20,15 +20,13 @@ extension StepEngine {
           step.operation, pairs: rows.pairs(rank, step.cell), overlapped: step.overlapped)
     }
     if ranks[rank].slowness != 1 {
-      time.alone = Int64((Double(time.alone) * ranks[rank].slowness).rounded())
-      time.besideTransfer = Int64((Double(time.besideTransfer) * ranks[rank].slowness).rounded())
+      time = segment.pieces.reduce(.zero) { $0 + self.time(ofPiece: $1, rank) }
     }
     ranks[rank].compute.isRunning = true
     ranks[rank].compute.start = now
     ranks[rank].compute.since = now
-    ranks[rank].compute.remaining = time.alone
-    ranks[rank].compute.ratio =
-      time.alone > 0 ? Double(time.besideTransfer) / Double(time.alone) : 1
+    ranks[rank].compute.piece = segment.pieces.lowerBound
+    ranks[rank].compute.remaining = -1
     let beside = ranks[rank].exchange.phase == .transferring
     ranks[rank].compute.end = now + (beside ? time.besideTransfer : time.alone)
   }
@@ -52,60 +50,79 @@ extension StepEngine {
     ranks[rank].compute.idleSince = now
   }
 
-  /// A transfer starts or ends beside the running segment.
+  /// A transfer starts or ends beside the running segment, whose operations are slowed each by its
+  /// own factor.
   func changeComputeRate(_ rank: Int, transferring: Bool, _ now: Int64) {
     guard ranks[rank].compute.isRunning else { return }
-    let stream = ranks[rank].compute
-    let elapsed = now - stream.since
+    var stream = ranks[rank].compute
+    let program = programs[Int(ranks[rank].program)]
+    let pieces = program.segments[Int(stream.done)].pieces
+    var elapsed = now - stream.since
     // So far the other rate was in force.
-    let done = transferring ? elapsed : Int64((Double(elapsed) / stream.ratio).rounded())
-    let remaining = max(stream.remaining - done, 0)
-    ranks[rank].compute.remaining = remaining
-    ranks[rank].compute.since = now
-    ranks[rank].compute.end =
-      now + (transferring ? Int64((Double(remaining) * stream.ratio).rounded()) : remaining)
+    var time = time(ofPiece: stream.piece, rank)
+    var left = time.left(of: stream.remaining, besideTransfer: !transferring)
+    while elapsed >= left && stream.piece + 1 < pieces.upperBound {
+      elapsed -= left
+      stream.piece += 1
+      stream.remaining = -1
+      time = self.time(ofPiece: stream.piece, rank)
+      left = time.left(of: -1, besideTransfer: !transferring)
+    }
+    let done = transferring ? elapsed : Int64((Double(elapsed) / time.ratio).rounded())
+    let before = stream.remaining < 0 ? time.alone : stream.remaining
+    if elapsed > 0 { stream.remaining = max(before - done, 0) }
+    stream.since = now
+    stream.end = now + time.left(of: stream.remaining, besideTransfer: transferring)
+    for next in stream.piece + 1..<pieces.upperBound {
+      stream.end += self.time(ofPiece: next, rank).left(of: -1, besideTransfer: transferring)
+    }
+    ranks[rank].compute = stream
   }
 
-  /// Books the idle time in front of a segment: to the exchange it waited for, from the moment the
-  /// rank itself was ready for it; to collectives under way; the rest is bubble.
+  /// The time that one operation of a segment takes on a rank.
+  private func time(ofPiece number: Int32, _ rank: Int) -> ComputeTime {
+    let program = Int(ranks[rank].program)
+    let piece = programs[program].pieces[Int(number)]
+    var time = piece.fixed
+    if piece.routed >= 0 {
+      let step = programs[program].routed[Int(piece.routed)]
+      time = costs.compute(
+        step.operation, pairs: rows.pairs(rank, step.cell), overlapped: step.overlapped)
+    }
+    return ranks[rank].slowness == 1 ? time : time.scaled(by: ranks[rank].slowness)
+  }
+
+  /// Books the idle time in front of a segment: exchanges have taken theirs when they ended, the
+  /// update's goes to collectives under way, the rest is bubble.
   private func account(_ rank: Int, _ segment: Segment, _ now: Int64) {
-    let idle = now - ranks[rank].compute.idleSince
+    let idle = now - ranks[rank].compute.idleSince - ranks[rank].compute.exposed
     let waited = ranks[rank].collective.waited
     ranks[rank].collective.waited = 0
-    guard idle > 0 else { return }
-    guard let action = segment.action else {
-      let bubble = min(waited, idle)
-      ranks[rank].spent.bubble += bubble
-      ranks[rank].spent.optimizer += idle - bubble
-      ranks[rank].spent.exposedCollectives += idle - bubble
-      return
-    }
-    let exposed = exposedTime(rank, segment.waits, idle, now)
-    ranks[rank].spent.exposed += exposed
-    ranks[rank].spent.add(exposed, to: action)
-    ranks[rank].spent.bubble += idle - exposed
-    if exposed > exposures.least {
-      let program = programs[Int(ranks[rank].program)]
-      let exchange = program.exchanges[Int(ranks[rank].exchange.done) - 1]
-      exposures.add(
-        Exposure(
-          picoseconds: exposed, worldRank: places.worldRank[rank], operation: exchange.operation,
-          waiting: program.operations[Int(segment.operations.lowerBound)],
-          barrier: min(
-            exposed, max(ranks[rank].exchange.doneStart - ranks[rank].exchange.doneReady, 0)),
-          lastRank: ranks[rank].exchange.doneLastRank, start: now - exposed))
-    }
+    ranks[rank].compute.exposed = 0
+    let bubble = segment.action == nil ? min(waited, idle) : idle
+    ranks[rank].spent.bubble += bubble
+    ranks[rank].spent.optimizer += idle - bubble
+    ranks[rank].spent.exposedCollectives += idle - bubble
+  }
+}
+
+extension ComputeTime {
+  /// Beside a transfer over alone.
+  fileprivate var ratio: Double {
+    alone > 0 ? Double(besideTransfer) / Double(alone) : 1
   }
 
-  /// The part of the idle time that an exchange is to blame for: while it was at its barrier or
-  /// under way.
-  private func exposedTime(_ rank: Int, _ waits: Waits, _ idle: Int64, _ now: Int64) -> Int64 {
-    let exchange = Stream.exchange.rawValue
-    guard
-      waits.first.stream == exchange || waits.second.stream == exchange
-        || waits.third.stream == exchange
-    else { return 0 }
-    let from = max(ranks[rank].exchange.doneReady, now - idle)
-    return max(ranks[rank].exchange.doneEnd - from, 0)
+  fileprivate func scaled(by factor: Double) -> Self {
+    Self(
+      alone: Int64((Double(alone) * factor).rounded()),
+      besideTransfer: Int64((Double(besideTransfer) * factor).rounded()))
+  }
+
+  /// What is left takes so long.
+  ///
+  /// - Parameter remaining: in time alone; −1 for all.
+  fileprivate func left(of remaining: Int64, besideTransfer isBeside: Bool) -> Int64 {
+    guard remaining >= 0 else { return isBeside ? besideTransfer : alone }
+    return isBeside ? Int64((Double(remaining) * ratio).rounded()) : remaining
   }
 }

@@ -69,14 +69,34 @@ extension StepEngine {
           network: Int64(rows.network(rank, step.cell)) * rowBytes,
           nvlink: Int64(rows.nvlink(rank, step.cell)) * rowBytes))
     }
+    bookExposure(rank, now)
     ranks[rank].exchange.phase = .idle
     ranks[rank].exchange.done += 1
-    ranks[rank].exchange.doneReady = ranks[rank].exchange.ready
-    ranks[rank].exchange.doneStart = ranks[rank].exchange.start
-    ranks[rank].exchange.doneEnd = now
-    ranks[rank].exchange.doneLastRank = ranks[rank].exchange.lastRank
     changeComputeRate(rank, transferring: false, now)
     shareMessages(rank, now)
+  }
+
+  /// An exchange ends that an idle compute stream waits for, itself or one behind it: the idle time
+  /// while it was at its barrier or under way is its exposure, and part of its own action.
+  private func bookExposure(_ rank: Int, _ now: Int64) {
+    let program = programs[Int(ranks[rank].program)]
+    let next = Int(ranks[rank].compute.done)
+    guard !ranks[rank].compute.isRunning, next < program.segments.count else { return }
+    let segment = program.segments[next]
+    let exchange = ranks[rank].exchange
+    let step = program.exchanges[Int(exchange.done)]
+    guard let action = step.action, segment.waits.lastExchange >= exchange.done else { return }
+    let from = max(exchange.ready, ranks[rank].compute.idleSince)
+    guard now > from else { return }
+    ranks[rank].compute.exposed += now - from
+    ranks[rank].spent.exposed += now - from
+    ranks[rank].spent.add(now - from, to: action)
+    guard now - from > exposures.least else { return }
+    exposures.add(
+      Exposure(
+        picoseconds: now - from, worldRank: places.worldRank[rank], operation: step.operation,
+        waiting: program.operations[Int(segment.operations.lowerBound)],
+        barrier: max(exchange.start - from, 0), lastRank: exchange.lastRank, start: from))
   }
 
   func duration(_ work: Int64, _ rate: Double) -> Int64 {

@@ -106,7 +106,8 @@ final class StepEngine<Costs: StepCosting> {
     startExchange(rank, now)
     startSend(rank, now)
     if !ranks[rank].compute.isRunning { startCompute(rank, now) }
-    if ranks[rank].compute.isRunning != wasComputing { shareLinks(rank, now) }
+    // Also between two segments: sends that started or ended there took the rank for idle.
+    if wasComputing || ranks[rank].compute.isRunning { shareLinks(rank, now) }
     tree.set(rank, ranks[rank].nextEvent)
   }
 

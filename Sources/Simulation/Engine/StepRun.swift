@@ -12,7 +12,7 @@ package struct StepOutcome: Sendable {
   package let places: RankPlaces
   package let end: VirtualInstant
   /// By simulated rank.
-  let spent: [TimeSpent]
+  package let spent: [TimeSpent]
   package let timeline: Timeline
   /// The longest waits for exchanges, longest first.
   package let exposures: [Exposure]
