@@ -35,6 +35,8 @@ struct HandCosts: StepCosting {
       ?? TransferTime(whole: Int64(10 * network + nvlink), network: Int64(10 * network))
   }
 
+  func messageBytes(_ operation: Operation) -> Int64 { 1 }
+  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes { .zero }
   func rowBytes(_ operation: Operation) -> Int { 1 }
 
   func message(_ operation: Operation, _ distance: Distance) -> MessageTime {

@@ -73,6 +73,8 @@ struct RandomCosts: StepCosting {
     return TransferTime(whole: max(network, nvlink) + latency, network: network)
   }
 
+  func messageBytes(_ operation: Operation) -> Int64 { 1 }
+  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes { .zero }
   func rowBytes(_ operation: Operation) -> Int { operation.kind == .dispatch ? 3 : 5 }
 
   func message(_ operation: Operation, _ distance: Distance) -> MessageTime {

@@ -16,6 +16,8 @@ package struct ClusterCosts: StepCosting {
   private let dispatchRow: ByteCount
   private let combineRow: ByteCount
   private let contention: LeafContention
+  private let dispatchLayout: VirtualDuration
+  private let gradientCast: VirtualDuration
   /// On the NICs' part of an exchange.
   private let leafFactor: Double
 
@@ -30,6 +32,9 @@ package struct ClusterCosts: StepCosting {
     dispatchRow = ExchangeCost.dispatchRow(
       hidden: step.model.hiddenSize, precision: step.precision)
     combineRow = ExchangeCost.combineRow(hidden: step.model.hiddenSize)
+    dispatchLayout =
+      operations.exchangePreparation(.dispatch, .forward, tokens: step.tokens).alone
+    gradientCast = operations.exchangePreparation(.combine, .input, tokens: step.tokens).alone
     contention = LeafContention(layout: layout, cluster: cluster)
     leafFactor = contention.factor()
   }
@@ -55,21 +60,35 @@ package struct ClusterCosts: StepCosting {
   package func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime {
     let network = Int((Double(step.charged(rows: network)) * leafFactor).rounded())
     let nvlink = step.charged(rows: nvlink)
-    let bytes = rowBytes(operation)
+    let bytes = chargedRowBytes(operation)
     let time = exchange.transfer(
       PortRows(toNodes: network, fromNodes: network, overNVLinkOut: nvlink, overNVLinkIn: nvlink),
       row: ByteCount(bytes))
     let nic = (cluster.network.nic * cluster.exchange.nicEfficiency)
       .time(for: Double(network * bytes))
+    let whole = time.alone + preparation(operation)
     return TransferTime(
-      whole: time.alone.picoseconds, network: min(nic.picoseconds, time.alone.picoseconds))
+      whole: whole.picoseconds, network: min(nic.picoseconds, whole.picoseconds))
   }
 
   /// A dispatch carries FP8, the backward of a combine too; combine and the backward of a dispatch
   /// carry BF16 (report section 3.2.2).
-  package func rowBytes(_ operation: Operation) -> Int {
+  private func chargedRowBytes(_ operation: Operation) -> Int {
     (operation.kind == .dispatch) == (operation.pass == .forward)
       ? dispatchRow.bytes : combineRow.bytes
+  }
+
+  /// The layout of a dispatch, and the cast of a combine's gradient, stand before the transfer.
+  private func preparation(_ operation: Operation) -> VirtualDuration {
+    switch (operation.kind, operation.pass) {
+    case (.dispatch, .forward): dispatchLayout
+    case (.combine, .input): gradientCast
+    default: .zero
+    }
+  }
+
+  package func rowBytes(_ operation: Operation) -> Int {
+    step.charged(rows: chargedRowBytes(operation))
   }
 
   package var notify: Int64 { exchange.notify.picoseconds }

@@ -59,7 +59,7 @@ package protocol StepCosting: Sendable {
   ///   - network: the larger of the rows out to and in from other nodes.
   ///   - nvlink: the larger of the rows to and from the node's other GPUs.
   func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime
-  /// Bytes of one row of an exchange.
+  /// Bytes that one row of the workload's is charged as in an exchange.
   func rowBytes(_ operation: Operation) -> Int
   /// The barrier in front of each exchange.
   var notify: Int64 { get }
