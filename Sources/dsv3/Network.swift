@@ -34,7 +34,7 @@ private func network(_ options: ParsedOptions) throws {
   if options.has("json") {
     write(json(result, tolerance: tolerance))
   } else {
-    print(summary(scenario, result, tolerance: tolerance))
+    print(try summary(scenario, result, tolerance: tolerance))
   }
 }
 
@@ -80,6 +80,52 @@ private func json(_ result: NetworkResult, tolerance: Double) -> String {
 
 private func write(_ text: String) { print(text, terminator: "") }
 
+/// The makespan, the busiest links and the last flows.
 private func summary(
   _ scenario: NetworkScenario, _ result: NetworkResult, tolerance: Double
-) -> String { "makespan \(result.makespan)" }
+) throws -> String {
+  let flows = scenario.flows
+  let title = scenario.name.isEmpty ? "" : printable(scenario.name) + ": "
+  var text =
+    "\(title)\(flows.count) flows over \(scenario.topology.gpus) GPUs, makespan "
+    + "\(microseconds(result.makespan)) µs, "
+    + (tolerance > 0 ? "of flows within \(fixed(100 * tolerance, 3)) % of their bytes" : "exact")
+  guard !flows.isEmpty else { return text }
+  text += "\n\nbusiest links over the makespan\n" + (try linkTable(scenario, result))
+  let last = flows.indices.sorted {
+    result.ends[$0] > result.ends[$1] || (result.ends[$0] == result.ends[$1] && $0 < $1)
+  }
+  let rows = last.prefix(5).map { flow in
+    [
+      "\(flow)", "\(flows[flow].source)", "\(flows[flow].target)", fixed(flows[flow].bytes, 0),
+      microseconds(result.ends[flow]),
+    ]
+  }
+  let head = ["flow", "from GPU", "to", "bytes", "end µs"]
+  return text + "\n\nlast flows\n" + table([head] + rows, right: [0, 1, 2, 3, 4])
+}
+
+private func linkTable(_ scenario: NetworkScenario, _ result: NetworkResult) throws -> String {
+  let topology = scenario.topology
+  var bytes = [Double](repeating: 0, count: topology.capacities.count)
+  for flow in scenario.flows.indices {
+    for link in try scenario.route(of: flow).links {
+      bytes[Int(link)] += scenario.flows[flow].bytes
+    }
+  }
+  let shares = bytes.indices.map { link in
+    result.makespan > 0 ? bytes[link] / (topology.capacities[link] * result.makespan) : 0
+  }
+  let busiest = shares.indices.sorted {
+    shares[$0] > shares[$1] || (shares[$0] == shares[$1] && $0 < $1)
+  }
+  let rows = busiest.prefix(5).filter { bytes[$0] > 0 }.map { link in
+    [
+      topology.name(of: Int32(link)), fixed(bytes[link], 0),
+      fixed(topology.capacities[link] / 1e9, 1), fixed(100 * shares[link], 1) + " %",
+    ]
+  }
+  return table([["link", "bytes", "GB/s", "in use"]] + rows, right: [1, 2, 3])
+}
+
+private func microseconds(_ value: Double) -> String { fixed(value * 1e6, 3) }

@@ -18,7 +18,7 @@ import Units
     Array(try #require(FileManager.default.contents(atPath: folder + name)))
   }
 
-  @Test func allScenariosAreThere() { #expect(Self.names.count == 34) }
+  @Test func allScenariosAreThere() { #expect(Self.names.count == 30) }
 
   @Test(arguments: names)
   func everyFlowEndsWhenSimGridSays(_ name: String) throws {

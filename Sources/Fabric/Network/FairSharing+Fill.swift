@@ -28,7 +28,7 @@ extension FairSharing {
     for flow in scratch.flows {
       let start = Int(flow) * width
       for index in start..<start + Int(linkCounts[flow]) {
-        links.base[Int(path[index])].weight += Double(uses[index])
+        links.base[Int(hops[index].link)].weight += Double(hops[index].uses)
       }
     }
     raise()
@@ -54,7 +54,7 @@ extension FairSharing {
       let entry = members.base + Int(scratch.links[next])
       next += 1
       for index in 0..<entry.pointee.held.count { reach(entry.pointee.held[index]) }
-      for index in 0..<entry.pointee.passing.count { reach(entry.pointee.passing[index]) }
+      for index in 0..<entry.pointee.passing.count { reach(entry.pointee.passing[index].flow) }
     }
     for link in scratch.links { scratch.isReached[link] = false }
     for flow in scratch.flows { scratch.isTaken[flow] = false }
@@ -66,7 +66,7 @@ extension FairSharing {
     scratch.flows.append(flow)
     let start = Int(flow) * width
     for index in start..<start + Int(linkCounts[flow]) {
-      let link = path[index]
+      let link = hops[index].link
       if !scratch.isReached[link] {
         scratch.isReached[link] = true
         scratch.links.append(link)
@@ -94,7 +94,7 @@ extension FairSharing {
       levels[link] = level
       let members = members[link]
       for index in 0..<members.held.count { freeze(members.held[index], link, level) }
-      for index in 0..<members.passing.count { freeze(members.passing[index], link, level) }
+      for index in 0..<members.passing.count { freeze(members.passing[index].flow, link, level) }
     }
   }
 
@@ -102,9 +102,9 @@ extension FairSharing {
     guard holder[flow] == Self.nobody else { return }
     holder[flow] = link
     let start = Int(flow) &* width
-    for index in start..<start &+ Int(linkCounts[flow]) where path[index] != link {
-      let entry = links.base + Int(path[index])
-      let use = Double(uses[index])
+    for index in start..<start &+ Int(linkCounts[flow]) where hops[index].link != link {
+      let entry = links.base + Int(hops[index].link)
+      let use = Double(hops[index].uses)
       entry.pointee.spare -= level * use
       entry.pointee.weight -= use
       entry.pointee.ceiling = level
@@ -125,7 +125,7 @@ extension FairSharing {
     for flow in scratch.flows {
       let link = holder[flow]
       for index in 0..<Int(linkCounts[flow]) {
-        let other = path[Int(flow) * width + index]
+        let other = hops[Int(flow) * width + index].link
         if other != link {
           pass(Int(flow), index, other)
           continue

@@ -9,12 +9,12 @@ extension FairSharing {
     precondition(count > 0, "a flow that uses no link has no rate")
     var best = (level: -Double.infinity, index: 0)
     for index in 0..<count {
-      let link = links[path[flow * width + index]]
-      let use = Double(uses[flow * width + index])
+      let link = links[hops[flow * width + index].link]
+      let use = Double(hops[flow * width + index].uses)
       let level = link.spare / (link.weight + use)
       if index == 0 || level < best.level { best = (level, index) }
     }
-    let link = path[flow * width + best.index]
+    let link = hops[flow * width + best.index].link
     if links[link].weight == 0 {
       levels[link] = max(best.level, members[link].capacity * Self.tie)
     }
@@ -38,7 +38,7 @@ extension FairSharing {
     release(flow)
     schedule(link)
     for index in 0..<Int(linkCounts[flow]) {
-      let other = path[flow * width + index]
+      let other = hops[flow * width + index].link
       if other != link { unpass(flow, index, other) }
     }
     remaining[flow] = 0
@@ -49,10 +49,10 @@ extension FairSharing {
   private mutating func charge(_ flow: Int, except holder: Int32, rate: Double) {
     for index in 0..<Int(linkCounts[flow]) {
       let place = flow * width + index
-      let link = path[place]
+      let link = hops[place].link
       if link != holder {
         let entry = links.base + Int(link)
-        entry.pointee.spare -= rate * Double(uses[place])
+        entry.pointee.spare -= rate * Double(hops[place].uses)
         entry.pointee.ceiling = max(entry.pointee.ceiling, rate)
         if rate > 0 { pass(flow, index, link) }
       }
@@ -92,24 +92,25 @@ extension FairSharing {
 
   @inline(__always) func pass(_ flow: Int, _ index: Int, _ link: Int32) {
     let entry = members.base + Int(link)
-    place[flow * width + index] = Int32(entry.pointee.passing.count)
-    entry.pointee.passing.append(Int32(flow))
+    hops[flow * width + index].place = Int32(entry.pointee.passing.count)
+    entry.pointee.passing.append(
+      Passing(flow: Int32(flow), other: other(than: link, of: flow)))
   }
 
   @inline(__always) func unpass(_ flow: Int, _ index: Int, _ link: Int32) {
     let entry = members.base + Int(link)
-    let hole = place[flow * width + index]
+    let hole = hops[flow * width + index].place
     let last = entry.pointee.passing.popLast()
-    guard last != Int32(flow) else { return }
+    guard last.flow != Int32(flow) else { return }
     entry.pointee.passing[Int(hole)] = last
-    place[Int(last) * width + self.index(of: link, in: last)] = hole
+    hops[Int(last.flow) * width + self.index(of: link, in: last.flow)].place = hole
   }
 
   /// Which of a flow's links `link` is.
   @inline(__always) func index(of link: Int32, in flow: Int32) -> Int {
-    let start = path.base + Int(flow) * width
+    let start = hops.base + Int(flow) * width
     var index = 0
-    while start[index] != link { index &+= 1 }
+    while start[index].link != link { index &+= 1 }
     return index
   }
 
@@ -125,7 +126,8 @@ extension FairSharing {
       serve(link)
     }
     holder[flow] = link
-    links.base[Int(link)].weight += Double(uses[flow * width + index(of: link, in: Int32(flow))])
+    links.base[Int(link)].weight += Double(
+      hops[flow * width + index(of: link, in: Int32(flow))].uses)
     entry.pointee.ends.append(0)
     entry.pointee.held.append(0)
     entry.pointee.others.append(0)
@@ -137,10 +139,10 @@ extension FairSharing {
   /// The other link of a flow of two that it uses once each.
   func other(than link: Int32, of flow: Int) -> Int32 {
     let start = flow * width
-    guard linkCounts[flow] == 2, uses[start] == 1, uses[start + 1] == 1 else {
+    guard linkCounts[flow] == 2, hops[start].uses == 1, hops[start + 1].uses == 1 else {
       return Self.manyLinks
     }
-    return path[start] == link ? path[start + 1] : path[start]
+    return hops[start].link == link ? hops[start + 1].link : hops[start].link
   }
 
   /// Takes the flow from its holder and notes the bytes it has left.
@@ -150,7 +152,8 @@ extension FairSharing {
     let entry = members.base + Int(link)
     let hole = Int(heldPlace[flow])
     remaining[flow] = max(0, entry.pointee.ends[hole] - entry.pointee.service)
-    links.base[Int(link)].weight -= Double(uses[flow * width + index(of: link, in: Int32(flow))])
+    links.base[Int(link)].weight -= Double(
+      hops[flow * width + index(of: link, in: Int32(flow))].uses)
     holder[flow] = Self.nobody
     let last = Place(
       end: entry.pointee.ends.popLast(), flow: entry.pointee.held.popLast(),

@@ -63,11 +63,11 @@ extension FairSharing {
     _ flow: Int32, from link: Int32, _ change: Double, _ level: Double
   ) {
     let start = Int(flow) * width
-    for index in start..<start + Int(linkCounts[flow]) where path[index] != link {
-      let entry = links.base + Int(path[index])
-      entry.pointee.spare -= change * Double(uses[index])
+    for index in start..<start + Int(linkCounts[flow]) where hops[index].link != link {
+      let entry = links.base + Int(hops[index].link)
+      entry.pointee.spare -= change * Double(hops[index].uses)
       entry.pointee.ceiling = max(entry.pointee.ceiling, level)
-      enqueue(path[index])
+      enqueue(hops[index].link)
     }
   }
 
@@ -75,30 +75,14 @@ extension FairSharing {
   /// returns the level that this gives.
   private mutating func takeOver(_ link: Int32, _ asked: Double) -> Double {
     let entry = links.base + Int(link)
-    let passing = members.base[Int(link)].passing
     var level = asked
-    var faster: [(rate: Double, flow: Int32)] = []
-    var ceiling = 0.0
-    for index in 0..<passing.count {
-      let flow = passing[index]
-      let rate = levels[holder[flow]]
-      if rate > level * (1 + Self.tie) {
-        faster.append((rate, flow))
-      } else {
-        ceiling = max(ceiling, rate)
-      }
-    }
+    var (faster, ceiling) = passing(on: link, fasterThan: level * (1 + Self.tie))
     if faster.count > 1 {
       faster.sort { $0.rate > $1.rate || ($0.rate == $1.rate && $0.flow < $1.flow) }
     }
     for (rate, flow) in faster {
-      guard rate > level * (1 + Self.tie) else {
-        ceiling = max(ceiling, rate)
-        break
-      }
-      let isEnough =
-        entry.pointee.weight == 0 && entry.pointee.spare >= -Double(entry.pointee.slack)
-      if isEnough {
+      let isFull = entry.pointee.weight > 0 || entry.pointee.spare < -Double(entry.pointee.slack)
+      guard isFull, rate > level * (1 + Self.tie) else {
         ceiling = max(ceiling, rate)
         break
       }
@@ -109,6 +93,27 @@ extension FairSharing {
     return level
   }
 
+  /// The passing flows over a rate, and the highest rate of the others.
+  private mutating func passing(
+    on link: Int32, fasterThan limit: Double
+  ) -> (faster: UnsafeMutableBufferPointer<Rated>, ceiling: Double) {
+    let list = members.base[Int(link)].passing
+    rated.grow(to: list.count + 1, filledWith: (0, 0))
+    let (rated, levels, holder) = (rated.base, levels.base, holder.base)
+    var count = 0
+    var ceiling = 0.0
+    for index in 0..<list.count {
+      let (flow, other) = (list[index].flow, list[index].other)
+      let rate = levels[Int(other >= 0 ? other : holder[Int(flow)])]
+      // Without a branch that nobody can foresee: what is not faster is written over by the next.
+      rated[count] = (rate, flow)
+      let isFaster = rate > limit
+      count &+= isFaster ? 1 : 0
+      ceiling = max(ceiling, isFaster ? 0 : rate)
+    }
+    return (UnsafeMutableBufferPointer(start: rated, count: count), ceiling)
+  }
+
   /// Hands a flow that passes on `link` over to it, at the levels that both have now.
   private mutating func move(_ flow: Int, to link: Int32) {
     let old = holder[flow]
@@ -117,8 +122,8 @@ extension FairSharing {
     if links[link].weight == 0 { levels[link] = rate }
     let level = levels[link]
     for index in 0..<Int(linkCounts[flow]) {
-      let other = path[flow * width + index]
-      let use = Double(uses[flow * width + index])
+      let other = hops[flow * width + index].link
+      let use = Double(hops[flow * width + index].uses)
       let entry = links.base + Int(other)
       if other == link {
         entry.pointee.spare += rate * use

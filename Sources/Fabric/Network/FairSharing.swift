@@ -45,8 +45,22 @@ struct FairSharing: ~Copyable {
     var held = PlainList<Int32>()
     /// The other link of a held flow of two links that uses each once, else `manyLinks`.
     var others = PlainList<Int32>()
-    /// Flows held elsewhere.
-    var passing = PlainList<Int32>()
+    var passing = PlainList<Passing>()
+  }
+
+  /// A flow held elsewhere, and the link that holds it if it has only two, else `manyLinks`.
+  struct Passing {
+    var flow: Int32
+    var other: Int32
+  }
+
+  /// A link of a flow's path.
+  struct Hop {
+    var link: Int32
+    /// How often the flow uses it.
+    var uses: Int32
+    /// Where the flow stands among those that pass.
+    var place: Int32
   }
 
   static let manyLinks: Int32 = -1
@@ -66,15 +80,17 @@ struct FairSharing: ~Copyable {
   var linkCounts = Column<Int32>(64, filledWith: 0)
   /// Bytes left, where no holder knows better.
   var remaining = Column<Double>(64, filledWith: 0)
-  /// `width` places a flow: its links, how often it uses each, its place among the passing.
-  var path: Column<Int32>
-  var uses: Column<Int32>
-  var place: Column<Int32>
+  /// `width` places a flow.
+  var hops: Column<Hop>
   let width: Int
   var flowCount = 0
   var activeCount = 0
   /// Flows that started or ended since the last update.
   var changedCount = 0
+
+  /// A flow and its rate, and room for some.
+  typealias Rated = (rate: Double, flow: Int32)
+  var rated = Column<Rated>(64, filledWith: (0, 0))
 
   var queue = LinkQueue()
   var calendar: Calendar
@@ -88,9 +104,7 @@ struct FairSharing: ~Copyable {
     links = Column(linkCount, filledWith: Self.free(0))
     levels = Column(linkCount, filledWith: 0)
     members = Column(linkCount, filledWith: Members(capacity: 0))
-    path = Column(64 * width, filledWith: 0)
-    uses = Column(64 * width, filledWith: 0)
-    place = Column(64 * width, filledWith: 0)
+    hops = Column(64 * width, filledWith: Hop(link: 0, uses: 0, place: 0))
     calendar = Calendar(links: linkCount)
     for (index, capacity) in capacities.enumerated() { reset(Int32(index), capacity) }
   }
@@ -140,9 +154,7 @@ struct FairSharing: ~Copyable {
     heldPlace.grow(to: count, filledWith: 0)
     linkCounts.grow(to: count, filledWith: 0)
     remaining.grow(to: count, filledWith: 0)
-    path.grow(to: count * width, filledWith: 0)
-    uses.grow(to: count * width, filledWith: 0)
-    place.grow(to: count * width, filledWith: 0)
+    hops.grow(to: count * width, filledWith: Hop(link: 0, uses: 0, place: 0))
   }
 
   /// Writes down a flow under a number that is free; it begins with `start`.
@@ -157,8 +169,7 @@ struct FairSharing: ~Copyable {
     linkCounts[flow] = Int32(links.count)
     remaining[flow] = bytes
     for index in links.indices {
-      path[flow * width + index] = links[index]
-      uses[flow * width + index] = counts[index]
+      hops[flow * width + index] = Hop(link: links[index], uses: counts[index], place: 0)
     }
   }
 

@@ -31,20 +31,30 @@ extension FlowNetwork {
   private mutating func endFlows(
     from first: Double, until limit: Double, _ ended: inout [End]
   ) -> Double {
-    let together = first * Self.simultaneous
-    var window = tolerance > 0 ? min(limit, starting.lowestKey) : first
-    var last = first
-    while let (time, flow) = sharing.nextEnd(), time <= max(together, window) {
-      if tolerance > 0 {
-        let hasFollowers = flows[flow].firstWait >= 0
-        let slack = tolerance * flows[flow].bytes / sharing.rate(of: flow)
-        window = min(window, hasFollowers ? time : time + slack)
+    let latest = min(limit, starting.lowestKey)
+    var close = tolerance > 0 ? max(first, latest) : first
+    while let (time, flow) = sharing.nextEnd() {
+      if time > first * Self.simultaneous {
+        // Late by what is left of the window, or early by what it lacks.
+        guard tolerance > 0, time <= latest else { break }
+        let slack = slack(of: flow)
+        if time - slack > close { break }
+        close = min(close, time + slack)
+      } else if tolerance > 0 {
+        close = min(close, time + slack(of: flow))
       }
-      last = max(last, time)
       sharing.end(flow)
       finish(flow, at: time, &ended)
+      // What waits for this flow may start before the window would close.
+      close = max(first, min(close, starting.lowestKey))
     }
-    return last
+    return close < .infinity ? close : first
+  }
+
+  /// How long a flow may keep its links after its end, or leave them before it.
+  private mutating func slack(of flow: Int) -> Double {
+    if flows[flow].firstWait >= 0 { return 0 }
+    return tolerance * flows[flow].bytes / sharing.rate(of: flow)
   }
 
   /// Tells the end of a flow to those that wait for it.

@@ -10,18 +10,18 @@ package import Units
 /// about 1e-12 of their value, and the same calls give the same bits anywhere.
 ///
 /// **Tolerance.** With a tolerance E > 0 the rates are not recomputed at every end. A flow that ends
-/// keeps its share of the links for a while, as if it had up to E of its bytes more; so a whole
-/// window of ends costs one recomputation. What is guaranteed: the rates are at every moment the
-/// exact max-min rates of flows i of b_i(1 + e_i) bytes, 0 ≤ e_i ≤ E, and the end that is told is
-/// the moment at which the b_i bytes themselves are through. Proof: a window opens with an end and
-/// closes no later than t_i + E·b_i/r_i for each flow i that ended in it, at t_i, at rate r_i. No
-/// rate changes within a window, so until it closes flow i moves at most E·b_i bytes more. A window
-/// also closes before anything starts, and at the end of a flow that another one waits for, so
-/// that nothing else is late. Hence on one bottleneck, or where all share alike, no end is later
-/// than (1 + E) times the exact one. Over several links there is no such bound on single ends, for
-/// this or any other approximation: max-min sharing is not monotone, and a flow that ends a little
-/// later can make a third one end earlier or later. Tests measure what remains: see
-/// docs/cluster-model.md.
+/// keeps its share of the links for a while, as if it had up to E of its bytes more, or gives it up
+/// with up to E of them left; so a whole window of ends costs one recomputation. What is guaranteed:
+/// the rates are at every moment the exact max-min rates of flows of b_i(1 + e_i) bytes, |e_i| ≤ E,
+/// and the end that is told of a flow is the moment at which its own b_i bytes are through at the
+/// rate that it had last. Proof: a flow that would end at t_i at its rate r_i is taken out at the
+/// window's close c only if |c − t_i| ≤ E·b_i/r_i. No rate changes within a window, so by c it has
+/// moved b_i + r_i(c − t_i) bytes, which is within E·b_i of b_i. A window closes before anything
+/// starts, and a flow that another one waits for is taken out at its own end, so nothing else is
+/// late. Hence where the flows of a bottleneck share alike, ends are within E of the exact ones.
+/// Over several links no such bound holds for single ends, for this or any other change of sizes:
+/// max-min sharing is not monotone, and a flow that ends a little later can let a third one end
+/// earlier or later. The tests measure what that comes to: less than E.
 package struct FlowNetwork: ~Copyable {
   package typealias FlowID = Int
 
@@ -62,12 +62,15 @@ package struct FlowNetwork: ~Copyable {
 
   /// - Parameters:
   ///   - tolerance: E above; 0 for exact ends.
-  ///   - longestRoute: the most links that a route has, repeated ones counted once.
-  package init(_ topology: Topology, tolerance: Double = 0, longestRoute: Int = 12) {
+  ///   - mostRelays: the most relays that a route has.
+  package init(_ topology: Topology, tolerance: Double = 0, mostRelays: Int = 2) {
     precondition(tolerance >= 0 && tolerance < 1, "a tolerance is a share from 0 to below 1")
     self.topology = topology
     self.tolerance = tolerance
-    sharing = FairSharing(capacities: topology.capacities, longestPath: longestRoute + 1)
+    // A leg's ports, its leaf links if they can limit, and a link for the flow's own cap.
+    let leg = topology.canLimit.dropFirst(4 * topology.gpus).contains(true) ? 4 : 2
+    sharing = FairSharing(
+      capacities: topology.capacities, longestPath: leg * (mostRelays + 1) + 1)
   }
 
   // MARK: - All at once

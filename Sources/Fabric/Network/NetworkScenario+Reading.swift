@@ -168,7 +168,9 @@ extension NetworkScenario {
 }
 
 extension JSONScanner {
-  fileprivate mutating func notNegative(_ what: String) throws(FabricError) -> Double {
+  fileprivate mutating func notNegative(_ what: @autoclosure () -> String) throws(FabricError)
+    -> Double
+  {
     let start = self
     let value = try number(what)
     guard value >= 0 else { throw start.bad("\(what) is \(value), must not be negative") }

@@ -52,7 +52,7 @@ package struct NetworkScenario: Sendable {
     }
     var relays = 0
     for index in flows.indices { relays = max(relays, flows[index].via.count) }
-    var network = FlowNetwork(topology, tolerance: tolerance, longestRoute: 4 * (relays + 1))
+    var network = FlowNetwork(topology, tolerance: tolerance, mostRelays: relays)
     network.reserve(flows.count)
     var route = Topology.Route(links: [], latency: .zero)
     for index in flows.indices {
