@@ -16,12 +16,12 @@ package struct OperationWriter: Sendable {
   /// Transfers that the next compute waits for.
   private var awaited: [Int] = []
   /// Exchanges under way, and receives that were posted and not yet used.
-  private var exchanges: [Exchange: Int] = [:]
+  private var exchanges: [(key: Exchange, number: Int)] = []
   private var receives: [Message: Int] = [:]
   /// Weight gradients that were left for later, by the cell they belong to, in order.
   private var left: [Cell: [(kind: OperationKind, layer: Int, tokens: Int)]] = [:]
 
-  private struct Exchange: Hashable {
+  private struct Exchange: Equatable {
     var kind: OperationKind
     var pass: Pass
     var layer: Int
@@ -41,9 +41,8 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited.suffix(3))))
+        action: actions.count - 1, tokens: tokens, after: takeAwaited()))
     lastCompute = operations.count - 1
-    awaited.removeAll(keepingCapacity: true)
   }
 
   /// The input half now; the weight half is left until `performWeights`.
@@ -66,7 +65,8 @@ package struct OperationWriter: Sendable {
   package mutating func start(
     _ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell, tokens: Int
   ) {
-    exchanges[Exchange(kind: kind, pass: pass, layer: layer, cell: cell)] = operations.count
+    let key = Exchange(kind: kind, pass: pass, layer: layer, cell: cell)
+    exchanges.append((key, operations.count))
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
@@ -75,10 +75,10 @@ package struct OperationWriter: Sendable {
 
   package mutating func finish(_ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell) {
     let key = Exchange(kind: kind, pass: pass, layer: layer, cell: cell)
-    guard let number = exchanges.removeValue(forKey: key) else {
+    guard let index = exchanges.firstIndex(where: { $0.key == key }) else {
       preconditionFailure("an exchange is finished once, after it was started")
     }
-    wait(for: number)
+    wait(for: exchanges.remove(at: index).number)
   }
 
   // MARK: Pipeline
@@ -129,9 +129,8 @@ package struct OperationWriter: Sendable {
   package mutating func optimize(group: Int) {
     append(
       Operation(
-        kind: .optimizer, pass: .update, tokens: group, after: Dependencies(awaited.suffix(3))))
+        kind: .optimizer, pass: .update, tokens: group, after: takeAwaited()))
     lastCompute = operations.count - 1
-    awaited.removeAll(keepingCapacity: true)
   }
 
   /// A group's new weights to all its holders.
@@ -155,12 +154,23 @@ package struct OperationWriter: Sendable {
     awaited.append(latest)
   }
 
-  /// What a transfer on `stream` that starts now comes after. Exchanges run in order anyway. More
-  /// than three are left where a stage without layers has passed on values of several ranks; the
-  /// oldest doesn't count then.
+  /// What a transfer on `stream` that starts now comes after. Exchanges run in order anyway.
   private func behind(_ stream: Stream) -> Dependencies {
-    let others = awaited.filter { stream != .exchange || operations[$0].stream != .exchange }
-    return Dependencies(Array(((lastCompute >= 0 ? [lastCompute] : []) + others).suffix(3)))
+    var after = Dependencies()
+    if lastCompute >= 0 { after.add(lastCompute) }
+    for number in awaited where stream != .exchange || operations[number].stream != .exchange {
+      after.add(number)
+    }
+    return after
+  }
+
+  /// What the next compute waits for. More than three are left where a stage without layers has
+  /// passed on values of several ranks; the oldest are passed on, and don't count then.
+  private mutating func takeAwaited() -> Dependencies {
+    var after = Dependencies()
+    for number in awaited { after.add(number) }
+    awaited.removeAll(keepingCapacity: true)
+    return after
   }
 
   private mutating func append(_ operation: Operation) { operations.append(operation) }
