@@ -100,14 +100,16 @@ package final class Trainer {
     ])
     record.nvlinkBytes = bytes[0]
     record.infinibandBytes = bytes[1]
+    lastWorkload = try recorder.flatMap { try collector.collect($0, shape: shape(of: step)) }
     let peaks = try world.allReduceMax([
       Double(TensorMemory.usage.peak), Double(peakActivations.toInput),
+      Double(collector.differing ?? -1),
     ])
+    if peaks[2] >= 0 {
+      throw TrainingError.recordsDiffer(step: record.step, pipelineRank: Int(peaks[2]))
+    }
     record.peakMemoryBytes = Int(peaks[0])
     record.peakActivations = Int(peaks[1])
-    lastWorkload = try recorder.flatMap {
-      try collector.collect($0, step: record.step, shape: shape(of: step))
-    }
     record.wallSeconds = Double(ActivityClock.now() - start) / 1e9
     stepsDone += 1
     return record

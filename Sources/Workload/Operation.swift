@@ -107,12 +107,21 @@ package struct Dependencies: Hashable, Sendable {
 
   package init() {}
 
-  package init(_ numbers: some Collection<Int>) {
+  package init(_ numbers: [Int]) {
     precondition(numbers.count <= 3, "an operation waits for at most three others")
-    var rest = numbers.makeIterator()
-    if let number = rest.next() { first = Int32(number) }
-    if let number = rest.next() { second = Int32(number) }
-    if let number = rest.next() { third = Int32(number) }
+    for number in numbers { add(number) }
+  }
+
+  /// One more, behind the others; where there are three, the first makes room.
+  package mutating func add(_ number: Int) {
+    if third >= 0 { (first, second, third) = (second, third, -1) }
+    if first < 0 {
+      first = Int32(number)
+    } else if second < 0 {
+      second = Int32(number)
+    } else {
+      third = Int32(number)
+    }
   }
 
   package var isEmpty: Bool { first < 0 }

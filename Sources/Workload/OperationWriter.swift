@@ -19,12 +19,12 @@ package struct OperationWriter: Sendable {
   /// place of one that nothing was computed from: a stage without layers handed that on.
   private var awaited: [(sort: Sort, number: Int)] = []
   /// Exchanges under way, and receives that were posted and not yet used.
-  private var exchanges: [Exchange: Int] = [:]
+  private var exchanges: [(key: Exchange, number: Int)] = []
   private var receives: [Message: Int] = [:]
   /// Weight gradients that were left for later, by the cell they belong to, in order.
   private var left: [Cell: [(kind: OperationKind, layer: Int, tokens: Int)]] = [:]
 
-  private struct Exchange: Hashable {
+  private struct Exchange: Equatable {
     var kind: OperationKind
     var pass: Pass
     var layer: Int
@@ -50,9 +50,8 @@ package struct OperationWriter: Sendable {
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
-        action: actions.count - 1, tokens: tokens, after: Dependencies(awaited.map(\.number))))
+        action: actions.count - 1, tokens: tokens, after: takeAwaited()))
     lastCompute = operations.count - 1
-    awaited.removeAll(keepingCapacity: true)
   }
 
   /// The input half now; the weight half is left until `performWeights`.
@@ -75,7 +74,8 @@ package struct OperationWriter: Sendable {
   package mutating func start(
     _ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell, tokens: Int
   ) {
-    exchanges[Exchange(kind: kind, pass: pass, layer: layer, cell: cell)] = operations.count
+    let key = Exchange(kind: kind, pass: pass, layer: layer, cell: cell)
+    exchanges.append((key, operations.count))
     append(
       Operation(
         kind: kind, pass: pass, layer: layer, stage: cell.stage, microbatch: cell.microbatch,
@@ -84,10 +84,10 @@ package struct OperationWriter: Sendable {
 
   package mutating func finish(_ kind: OperationKind, _ pass: Pass, layer: Int, cell: Cell) {
     let key = Exchange(kind: kind, pass: pass, layer: layer, cell: cell)
-    guard let number = exchanges.removeValue(forKey: key) else {
+    guard let index = exchanges.firstIndex(where: { $0.key == key }) else {
       preconditionFailure("an exchange is finished once, after it was started")
     }
-    awaits(number, .exchange)
+    awaits(exchanges.remove(at: index).number, .exchange)
   }
 
   // MARK: Pipeline
@@ -141,10 +141,8 @@ package struct OperationWriter: Sendable {
   package mutating func optimize(group: Int) {
     append(
       Operation(
-        kind: .optimizer, pass: .update, tokens: group,
-        after: Dependencies(awaited.map(\.number))))
+        kind: .optimizer, pass: .update, tokens: group, after: takeAwaited()))
     lastCompute = operations.count - 1
-    awaited.removeAll(keepingCapacity: true)
   }
 
   /// A group's new weights to all its holders.
@@ -157,13 +155,23 @@ package struct OperationWriter: Sendable {
   /// What a transfer that starts now comes after: the last compute, and what is awaited of the
   /// sorts that matter to it.
   private func behind(_ matters: (Sort) -> Bool) -> Dependencies {
-    let transfers = awaited.filter { matters($0.sort) }.map(\.number)
-    return Dependencies((lastCompute >= 0 ? [lastCompute] : []) + transfers)
+    var after = Dependencies()
+    if lastCompute >= 0 { after.add(lastCompute) }
+    for (sort, number) in awaited where matters(sort) { after.add(number) }
+    return after
   }
 
   private mutating func awaits(_ number: Int, _ sort: Sort) {
     awaited.removeAll { $0.sort == sort }
     awaited.append((sort, number))
+  }
+
+  /// What the next compute waits for.
+  private mutating func takeAwaited() -> Dependencies {
+    var after = Dependencies()
+    for (_, number) in awaited { after.add(number) }
+    awaited.removeAll(keepingCapacity: true)
+    return after
   }
 
   private mutating func append(_ operation: Operation) { operations.append(operation) }

@@ -28,9 +28,7 @@ enum StructureWords {
     return words
   }
 
-  static func read(_ words: ArraySlice<Int32>) -> (operations: [Operation], actions: [ActionClass])
-  {
-    let words = Array(words)
+  static func read(_ words: [Int32]) -> (operations: [Operation], actions: [ActionClass]) {
     let end = 1 + Int(words[0]) * perOperation
     let operations = stride(from: 1, to: end, by: perOperation).map { start -> Operation in
       guard let kind = OperationKind(rawValue: UInt8(words[start])),
@@ -61,6 +59,9 @@ enum StructureWords {
 
 /// What the routers of a rank chose: for each layer and micro-batch their numbers and the rows.
 enum RowsWords {
+  /// Words of one layer and micro-batch.
+  static func length(nodes: Int, ranks: Int) -> Int { 2 + nodes + 2 * ranks }
+
   static func write(_ rows: [StepRecorder.ChosenRows]) -> [Int32] {
     var words: [Int32] = []
     for chosen in rows {
@@ -77,7 +78,7 @@ enum RowsWords {
   ///   - nodes, ranks: of the expert group that the rows are of.
   static func read(_ words: ArraySlice<Int32>, nodes: Int, ranks: Int) -> [StepRecorder.ChosenRows]
   {
-    let length = 2 + nodes + 2 * ranks
+    let length = length(nodes: nodes, ranks: ranks)
     return stride(from: words.startIndex, to: words.endIndex, by: length).map { start in
       let toRank = start + 2 + nodes
       let pairs = toRank + ranks

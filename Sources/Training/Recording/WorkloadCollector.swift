@@ -1,5 +1,6 @@
-// Puts together on rank 0 what the ranks recorded of a step. What the ranks of a pipeline rank did
-// is sent when it changed, by the first of them; a digest of it and the rows go every time.
+// Puts together on rank 0 what the ranks recorded of a step: one message from each rank, with a
+// digest of what it did and the rows that its routers chose. What the ranks of a pipeline rank did
+// is sent by the first of them, and only when it changed.
 
 internal import MessagePassing
 internal import ModelSpec
@@ -13,17 +14,14 @@ final class WorkloadCollector {
   private var known: UInt64?
   /// On rank 0, by pipeline rank, of the last structure that came.
   private var programs: [Program] = []
-
-  /// What a rank says of its record: the digest of its structure, and how many words it sends of
-  /// structure and rows.
-  private struct Head: BitwiseCopyable {
-    var digest: UInt64
-    var structure: Int
-    var rows: Int
-  }
+  /// On rank 0: a pipeline rank whose data ranks did not all do the same in the last step.
+  private(set) var differing: Int?
 
   /// Pipeline messages have lower tags.
   private static let tag = Communicator.tagLimit - 1
+  /// Words in front of the rows: the digest, and the length of the structure that follows in a
+  /// message of its own, or 0.
+  private static let headWords = 3
 
   init(_ placement: Placement, world: Communicator) {
     self.placement = placement
@@ -45,49 +43,45 @@ final class WorkloadCollector {
       elements: group.elements)
   }
 
-  /// The step as all ranks recorded it, on rank 0; nil on the others. Collective.
-  ///
-  /// - Throws: `TrainingError.recordsDiffer` on every rank when the data ranks of a pipeline rank
-  ///   did not do the same; `MPIError`.
-  func collect(_ record: StepRecorder, step: Int, shape: StepShape) throws -> Workload? {
-    let layout = placement.layout
+  /// The step as all ranks recorded it, on rank 0; nil on the others, which don't wait for it.
+  /// Collective.
+  func collect(_ record: StepRecorder, shape: StepShape) throws -> Workload? {
     let structure = StructureWords.write(record.writer)
     let digest = StructureWords.digest(structure)
-    let isNew = digest != known && layout.dataRank(of: world.rank) == 0
+    let isNew = digest != known && placement.layout.dataRank(of: world.rank) == 0
     known = digest
-    let rows = RowsWords.write(record.rows)
-    let heads = try world.allGather([
-      Head(digest: digest, structure: isNew ? structure.count : 0, rows: rows.count)
-    ])
-    for (rank, head) in heads.enumerated() {
-      let pipelineRank = layout.pipelineRank(of: rank)
-      guard head.digest == heads[pipelineRank * layout.data].digest else {
-        throw TrainingError.recordsDiffer(step: step, pipelineRank: pipelineRank)
-      }
-    }
-    let own = (isNew ? structure : []) + rows
-    guard let all = try gather(own, counts: heads.map { $0.structure + $0.rows }) else {
+    let head = [
+      Int32(truncatingIfNeeded: digest), Int32(truncatingIfNeeded: digest >> 32),
+      Int32(isNew ? structure.count : 0),
+    ]
+    let words = head + RowsWords.write(record.rows)
+    guard world.rank == 0 else {
+      try send(words)
+      if isNew { try send(structure) }
       return nil
     }
-    let routing = takeOver(all, heads)
-    return Workload(layout: layout, shape: shape, programs: programs, routing: routing)
+    let messages = [words] + (try receive(capacity: capacity(shape)))
+    for (rank, words) in messages.enumerated() where words[2] > 0 {
+      let program = placement.layout.pipelineRank(of: rank)
+      (programs[program].operations, programs[program].actions) = StructureWords.read(
+        try rank == 0 ? structure : receive(from: rank, count: Int(words[2])))
+    }
+    differing = messages.indices.first { rank in
+      messages[rank].prefix(2) != messages[rank - placement.layout.dataRank(of: rank)].prefix(2)
+    }.map(placement.layout.pipelineRank(of:))
+    return Workload(
+      layout: placement.layout, shape: shape, programs: programs, routing: routing(messages))
   }
 
-  /// Puts new structures into the programs, and returns the rows.
-  private func takeOver(_ words: [Int32], _ heads: [Head]) -> RoutingSource {
+  /// The rows of all ranks.
+  private func routing(_ messages: [[Int32]]) -> RoutingSource {
     let layout = placement.layout
+    guard layout.expert > 1 else { return .none }
     var table = RecordedRouting()
-    var start = 0
-    for (rank, head) in heads.enumerated() {
-      let end = start + head.structure
-      if head.structure > 0 {
-        let pipelineRank = layout.pipelineRank(of: rank)
-        (programs[pipelineRank].operations, programs[pipelineRank].actions) =
-          StructureWords.read(words[start..<end])
-      }
+    for (rank, words) in messages.enumerated() {
       let nodes = ExchangeGeometry(layout, groupOf: rank).nodes
-      start = end + head.rows
-      for chosen in RowsWords.read(words[end..<start], nodes: nodes, ranks: layout.expert) {
+      let rows = words.dropFirst(Self.headWords)
+      for chosen in RowsWords.read(rows, nodes: nodes, ranks: layout.expert) {
         let key = RecordedRouting.Key(
           layer: chosen.layer, microbatch: chosen.microbatch, dataRank: layout.dataRank(of: rank))
         table.rows[key] = chosen.rows
@@ -96,30 +90,40 @@ final class WorkloadCollector {
     return table.rows.isEmpty ? .none : .recorded(table)
   }
 
-  /// The words of all ranks, one rank's behind the other's, on rank 0; nil on the others.
-  private func gather(_ words: [Int32], counts: [Int]) throws -> [Int32]? {
-    if world.rank != 0 {
-      try words.withUnsafeBytes { bytes in
-        if !bytes.isEmpty { try world.send(bytes, to: 0, tag: Self.tag).wait() }
-      }
-      return nil
+  // MARK: Messages
+
+  /// Most words of a rank's message: rows of all layers, with as many nodes as ranks.
+  private func capacity(_ shape: StepShape) -> Int {
+    let expert = placement.layout.expert
+    let rows = expert > 1 ? RowsWords.length(nodes: expert, ranks: expert) : 0
+    return Self.headWords + (shape.layers + shape.mtpDepth) * shape.microbatches * rows
+  }
+
+  private func send(_ words: [Int32]) throws {
+    try words.withUnsafeBytes { try world.send($0, to: 0, tag: Self.tag).wait() }
+  }
+
+  private func receive(from rank: Int, count: Int) throws -> [Int32] {
+    var words = [Int32](repeating: 0, count: count)
+    try words.withUnsafeMutableBytes {
+      try world.receive($0, from: rank, tag: Self.tag).wait()
     }
-    var all = words
-    all.reserveCapacity(counts.reduce(0, +))
-    for count in counts.dropFirst() { all += [Int32](repeating: 0, count: count) }
-    try all.withUnsafeMutableBytes { bytes in
-      var transfers: [Transfer] = []
-      var start = counts[0] * MemoryLayout<Int32>.size
-      for (rank, count) in counts.enumerated().dropFirst() where count > 0 {
-        let end = start + count * MemoryLayout<Int32>.size
-        transfers.append(
-          try world.receive(
-            UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]), from: rank,
-            tag: Self.tag))
-        start = end
+    return words
+  }
+
+  /// A message of at most `capacity` words from every other rank, by rank.
+  private func receive(capacity: Int) throws -> [[Int32]] {
+    let width = MemoryLayout<Int32>.size
+    var words = [Int32](repeating: 0, count: (world.size - 1) * capacity)
+    let counts = try words.withUnsafeMutableBytes { bytes in
+      let transfers = try (1..<world.size).map { rank in
+        let place = (rank - 1) * capacity * width..<rank * capacity * width
+        return try world.receive(
+          UnsafeMutableRawBufferPointer(rebasing: bytes[place]), from: rank, tag: Self.tag)
       }
       try waitAll(transfers)
+      return transfers.map { $0.receivedBytes / width }
     }
-    return all
+    return counts.enumerated().map { Array(words[$0 * capacity..<$0 * capacity + $1]) }
   }
 }
