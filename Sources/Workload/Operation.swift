@@ -112,9 +112,9 @@ package struct Dependencies: Hashable, Sendable {
     for number in numbers { add(number) }
   }
 
-  /// One more, behind the others; where there are three, the first makes room.
+  /// One more, behind the others.
   package mutating func add(_ number: Int) {
-    if third >= 0 { (first, second, third) = (second, third, -1) }
+    precondition(third < 0, "an operation waits for at most three others")
     if first < 0 {
       first = Int32(number)
     } else if second < 0 {

@@ -172,8 +172,8 @@ extension JSONScanner {
     -> Double
   {
     let start = self
-    let value = try number(what)
-    guard value >= 0 else { throw start.bad("\(what) is \(value), must not be negative") }
+    let value = try number(what())
+    guard value >= 0 else { throw start.bad("\(what()) is \(value), must not be negative") }
     return value
   }
 
