@@ -30,8 +30,41 @@ package struct StepSimulation: Sendable {
     case .sampled: "routing is sampled, and differs from rank to rank"
     case .recorded: "routing is recorded, and differs from rank to rank"
     case .none, .balanced:
-      cluster.faults == Faults() ? nil : "a GPU or NIC differs from the others"
+      if cluster.faults != Faults() {
+        "a GPU or NIC differs from the others"
+      } else if !messagesGoEquallyFar {
+        "messages stay within a node for some data ranks and leave it, or its leaf, for others"
+      } else {
+        nil
+      }
     }
+  }
+
+  private var messagesGoEquallyFar: Bool {
+    let places = RankPlaces(workload.layout, network: cluster.network, isFolded: false)
+    return sends.keys.allSatisfy { pair in
+      let distances = (0..<workload.layout.data).map { data in
+        places.distance(
+          pair.from * workload.layout.data + data, pair.to * workload.layout.data + data)
+      }
+      return distances.allSatisfy { $0 == distances[0] }
+    }
+  }
+
+  private struct RankPair: Hashable {
+    var from: Int
+    var to: Int
+  }
+
+  /// By pipeline ranks at its ends, how often a data rank sends a message.
+  private var sends: [RankPair: [Operation]] {
+    var sends: [RankPair: [Operation]] = [:]
+    for (rank, program) in workload.programs.enumerated() {
+      for operation in program.operations where operation.kind == .send {
+        sends[RankPair(from: rank, to: Int(operation.peer)), default: []].append(operation)
+      }
+    }
+    return sends
   }
 
   /// Runs the engine.
@@ -57,9 +90,10 @@ package struct StepSimulation: Sendable {
     report.flopsPerTokenCausal = charged.flopsPerToken(causal: true)
     report.flopsPerTokenNonCausal = charged.flopsPerToken(causal: false)
     report.peak = cluster.gpu.peakBF16
-    let critical = outcome.spent.indices.min {
-      outcome.spent[$0].bubble < outcome.spent[$1].bubble
-    } ?? 0
+    let critical =
+      outcome.spent.indices.min {
+        outcome.spent[$0].bubble < outcome.spent[$1].bubble
+      } ?? 0
     report.criticalRank = Int(outcome.places.worldRank[critical])
     fill(&report, outcome.spent[critical], program: Int(outcome.places.program[critical]))
     report.links = links(outcome, costs)
@@ -103,27 +137,24 @@ package struct StepSimulation: Sendable {
     let layout = workload.layout
     // A simulated data rank stands for so many; a folded one's exchanges are its whole group's.
     let copies = Int64(layout.data / (outcome.places.isFolded ? layout.expert : layout.data))
-    var network = outcome.traffic.network * copies
-    var nvlink = outcome.traffic.nvlink * copies
-    for (rank, program) in workload.programs.enumerated() {
-      for operation in program.operations {
-        switch operation.kind {
-        case .send:
-          let bytes = Int64(costs.messageBytes(operation) * layout.data)
-          let from = layout.worldRank(pipeline: rank, data: 0)
-          let to = layout.worldRank(pipeline: Int(operation.peer), data: 0)
-          if layout.node(of: from) == layout.node(of: to) {
-            nvlink += bytes
-          } else {
-            network += bytes
-          }
-        case .reduceScatter, .allGather:
-          let (across, local) = costs.collectiveBytes(
-            operation.kind, program.groups[Int(operation.tokens)])
-          network += across * Int64(layout.data)
-          nvlink += local * Int64(layout.data)
-        default: break
-        }
+    var network = asCharged(outcome.traffic.network) * copies
+    var nvlink = asCharged(outcome.traffic.nvlink) * copies
+    for (pair, operations) in sends {
+      let bytes = operations.reduce(0) { $0 + Int64(costs.messageBytes($1)) }
+      let inNode = (0..<layout.data).count {
+        layout.node(of: layout.worldRank(pipeline: pair.from, data: $0))
+          == layout.node(of: layout.worldRank(pipeline: pair.to, data: $0))
+      }
+      nvlink += bytes * Int64(inNode)
+      network += bytes * Int64(layout.data - inNode)
+    }
+    for program in workload.programs {
+      for operation in program.operations
+      where operation.kind == .reduceScatter || operation.kind == .allGather {
+        let (across, local) = costs.collectiveBytes(
+          operation.kind, program.groups[Int(operation.tokens)])
+        network += across * Int64(layout.data)
+        nvlink += local * Int64(layout.data)
       }
     }
     var links = StepReport.Links()
@@ -137,5 +168,11 @@ package struct StepSimulation: Sendable {
         Double(network) / (cluster.network.nic.bytesPerSecond * portSeconds)
     }
     return links
+  }
+
+  /// Bytes of the run's rows as bytes of the rows that they are charged as.
+  private func asCharged(_ bytes: Int64) -> Int64 {
+    let (run, charged) = (Int64(workload.shape.sequenceLength), Int64(charged.sequenceLength))
+    return bytes / run * charged + bytes % run * charged / run
   }
 }
