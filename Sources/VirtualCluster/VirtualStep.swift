@@ -54,14 +54,25 @@ package struct VirtualStep: Sendable {
       spec: model, layout: configuration.layout, plan: try SchedulePlan(lowering: schedule),
       stages: stages, sequenceLength: plan.sequenceLength, sequences: plan.microBatch)
     return builder.build(
-      routing: sampledRouting, configuration: configuration.resolvedYAML())
+      routing: try sampledRouting(), configuration: configuration.resolvedYAML())
   }
 
-  private var sampledRouting: RoutingSource? {
-    guard configuration.routing == .sampled, configuration.layout.expert > 1 else { return nil }
+  private func sampledRouting() throws -> RoutingSource? {
+    let layout = configuration.layout
+    guard configuration.routing == .sampled, layout.expert > 1 else { return nil }
+    let groups = stride(from: 0, to: layout.worldSize, by: layout.expert)
+    let geometry = ExchangeGeometry(layout, groupOf: 0)
+    guard groups.allSatisfy({ ExchangeGeometry(layout, groupOf: $0) == geometry }) else {
+      throw ConfigurationError(
+        "routing can be sampled only where all expert groups lie alike on nodes: groups of "
+          + "layout.expert \(layout.expert) don't on nodes of cluster.gpus_per_node "
+          + "\(layout.gpusPerNode); let one of the two divide the other, or set "
+          + "model.routing=balanced",
+        kind: .invalid)
+    }
     return .sampled(
       SampledRouting(
-        spec: model, layout: configuration.layout, shape: charged.shape,
+        spec: model, layout: layout, shape: charged.shape,
         seed: configuration.routingSeed, skew: configuration.routingSkew))
   }
 

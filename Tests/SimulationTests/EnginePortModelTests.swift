@@ -112,7 +112,8 @@ import Workload
     }
   }
 
-  /// Figures of this test stand in docs/cluster-model.md.
+  /// The bound is 4 % above the busiest port at most here; the makespan itself stays within half of
+  /// a percent, as the flows of the busiest port are the last to end.
   @Test(arguments: [8, 16, 32, 64], [nil, 0, 0.15] as [Double?])
   func busiestPortIsAlmostTheMakespan(expert: Int, skew: Double?) throws {
     let layout = Layout(pipeline: 1, data: expert, expert: expert, gpusPerNode: 8)
@@ -124,7 +125,7 @@ import Workload
         #expect(port <= exact * rounding)
       }
       #expect(comparison.makespan <= comparison.bound * rounding)
-      print("PORT", expert, skew ?? -1, layer, comparison.makespan / comparison.predicted - 1, comparison.bound / comparison.predicted - 1, (zip(comparison.ports, comparison.exact).map { $1 / $0 - 1 }.max() ?? 0), zip(comparison.ports, comparison.exact).map { $1 / $0 - 1 }.reduce(0, +) / Double(expert))
+      #expect(comparison.makespan <= comparison.predicted * 1.005)
     }
   }
 }

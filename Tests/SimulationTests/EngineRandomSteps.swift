@@ -105,13 +105,16 @@ struct RandomStep {
   let name: String
 
   /// - Parameters:
-  ///   - isSymmetric: all data ranks alike: balanced routing, whole expert groups on whole nodes
-  ///     or within one, no faults.
+  ///   - isSymmetric: all data ranks alike: as many rows for each expert, whole nodes of data
+  ///     ranks, no faults.
   init(seed: Int, isSymmetric: Bool = false) throws {
     var random = SeededRandom(state: UInt64(seed))
     let schedule = Self.schedule(&random)
-    let data = isSymmetric ? [1, 2, 4].randomElement(using: &random) ?? 1 : .random(in: 1...4, using: &random)
-    let expert = (1...data).filter { data % $0 == 0 }.randomElement(using: &random) ?? 1
+    let data =
+      isSymmetric
+      ? [1, 2, 4].randomElement(using: &random) ?? 1 : Int.random(in: 1...4, using: &random)
+    let expert =
+      (1...data).filter { data % $0 == 0 && 24 % $0 == 0 }.randomElement(using: &random) ?? 1
     let gpusPerNode =
       isSymmetric
       ? [1, 2, 4].filter { data % $0 == 0 }.randomElement(using: &random) ?? 1
@@ -119,12 +122,14 @@ struct RandomStep {
     let layout = Layout(
       pipeline: schedule.ranks, data: data, expert: expert, gpusPerNode: gpusPerNode)
     let layers = schedule.stages + Int.random(in: 0...2, using: &random)
-    let spec = Self.model(layers: layers, &random)
+    var spec = Self.model(layers: layers, &random)
+    // The MTP block sees one token less, which the experts cannot share alike.
+    if isSymmetric { spec.mtpDepth = 0 }
     let cuts = [0] + Array(1..<layers).shuffled(using: &random).prefix(schedule.stages - 1).sorted()
     let stages = zip(cuts, cuts.dropFirst() + [layers]).map { $0..<$1 }
     let builder = WorkloadBuilder(
       spec: spec, layout: layout, plan: try SchedulePlan(lowering: schedule), stages: stages,
-      sequenceLength: isSymmetric ? 8 : Int.random(in: 4...12, using: &random), sequences: 1)
+      sequenceLength: isSymmetric ? 24 : Int.random(in: 4...12, using: &random), sequences: 1)
     var workload = builder.build()
     if workload.routing != .none, !isSymmetric, Bool.random(using: &random) {
       workload.routing = Self.routing(workload, &random)
@@ -132,7 +137,7 @@ struct RandomStep {
     self.workload = workload
     costs = RandomCosts(&random)
     var cluster = ClusterPreset.all[0].spec
-    cluster.network.nodesPerLeaf = Int.random(in: 1...4, using: &random)
+    cluster.network.nodesPerLeaf = isSymmetric ? 64 : Int.random(in: 1...4, using: &random)
     if !isSymmetric, Bool.random(using: &random) {
       let rank = Int.random(in: 0..<layout.worldSize, using: &random)
       cluster.faults.slowGPUs[rank] = Double.random(in: 0.3...1.5, using: &random)
@@ -156,7 +161,7 @@ struct RandomStep {
       vocabularySize: 64, hiddenSize: 16, layers: layers,
       denseLayers: Int.random(in: 0...min(2, layers), using: &random), denseIntermediateSize: 32,
       heads: 2, queryCompression: 8, keyValueCompression: 8, nopeHeadDim: 8, ropeHeadDim: 4,
-      valueHeadDim: 8, routedExperts: 12, sharedExperts: Int.random(in: 0...1, using: &random),
+      valueHeadDim: 8, routedExperts: 24, sharedExperts: Int.random(in: 0...1, using: &random),
       expertIntermediateSize: 16, expertsPerToken: 2, expertGroups: 2, groupsPerToken: 2)
     spec.mtpDepth = Int.random(in: 0...1, using: &random)
     return spec

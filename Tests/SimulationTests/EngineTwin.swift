@@ -185,7 +185,7 @@ struct EngineTwin<Costs: StepCosting> {
         && self.members($0, self.operation($0, other.number)) == members
     }
     guard allCame else { return }
-    let group = group(rank, operation)
+    let group = stream == .collective ? group(rank, operation) : nil
     for member in members {
       guard var activity = ranks[member].active[stream] else { continue }
       activity.start = now

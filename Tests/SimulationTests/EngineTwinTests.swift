@@ -9,8 +9,8 @@ import Workload
 
 @Suite struct EngineTwinTests {
   /// The engine rounds to a picosecond wherever a rate changes, and what was rounded adds up over a
-  /// chain of operations: a few hundred on the longest path here.
-  static let tolerance = 300.0
+  /// chain of operations: under 30 on the longest path here.
+  static let tolerance = 60.0
 
   @Test(arguments: 0..<20) func engineDoesWhatTheTwinDoes(block: Int) throws {
     for seed in block * 15..<(block + 1) * 15 {

@@ -50,7 +50,8 @@ func checkSense(_ report: StepReport, _ name: String) {
   }
 
   @Test(arguments: [
-    ["cluster.exchange.sms=0"], ["cluster.network.nic=800Gbps"], ["cluster.nvlink.bandwidth=320GB/s"],
+    ["cluster.exchange.sms=0"], ["cluster.network.nic=800Gbps"],
+    ["cluster.nvlink.bandwidth=320GB/s"],
     ["cluster.exchange.unified=true"],
   ])
   func betterHardwareIsFaster(overrides: [String]) throws {
@@ -76,13 +77,15 @@ func checkSense(_ report: StepReport, _ name: String) {
   }
 
   @Test(arguments: [
-    ["layout.expert=32"], ["layout.expert=128"], ["layout.expert=1"], ["layout.expert=8"],
+    ["layout.data=64", "layout.expert=32", "layout.pipeline=2"],
+    ["layout.data=128", "layout.expert=128", "layout.pipeline=2"],
+    ["layout.expert=1"], ["layout.expert=2"],
     ["layout.pipeline=1", "layout.data=64", "schedule.name=1f1b"],
     ["layout.pipeline=2", "layout.data=64"], ["cluster.gpus_per_node=72"],
     ["cluster.gpus_per_node=64"], ["cluster.gpus_per_node=1"], ["model.mtp.depth=0"],
     ["layout.pipeline=1", "layout.data=1", "layout.expert=1", "schedule.name=1f1b"],
-    ["cluster.gpus_per_node=3", "layout.expert=2", "layout.data=4"],
     ["layout.data=6", "layout.expert=2", "cluster.gpus_per_node=4"],
+    ["layout.data=6", "layout.expert=1", "cluster.gpus_per_node=4"],
   ])
   func oddLayoutsMakeSense(overrides: [String]) throws {
     for routing in ["balanced", "sampled"] {
@@ -94,6 +97,53 @@ func checkSense(_ report: StepReport, _ name: String) {
         isFolded: true)
       checkSense(report, "\(overrides) \(routing)")
     }
+  }
+
+  @Test func sampledRoutingWantsGroupsThatLieAlike() throws {
+    let odd = [
+      "cluster.gpus_per_node=3", "layout.expert=2", "layout.data=4", "training.sequence=512",
+    ]
+    checkSense(
+      try simulated(
+        preset: "deepseek-v3-h800-2048", overrides: ["model.routing=balanced"] + odd,
+        isFolded: true), "balanced")
+    let error = #expect(throws: ConfigurationError.self) {
+      try simulated(preset: "deepseek-v3-h800-2048", overrides: odd, isFolded: false)
+    }
+    #expect(error?.description.contains("cluster.gpus_per_node 3") == true)
+  }
+
+  @Test(arguments: [
+    ["layout.expert=8"], ["layout.expert=16"], ["schedule.name=1f1b"], ["schedule.name=zb-v"],
+    ["cluster.gpus_per_node=4"], ["model.mtp.depth=0", "layout.expert=1"],
+  ])
+  func oneDataRankStandsForAll(overrides: [String]) throws {
+    let step = try VirtualStep(
+      RunConfiguration.load(
+        preset: "deepseek-v3-h800-2048",
+        overrides: [
+          "model.routing=balanced", "layout.data=16", "layout.expert=16", "layout.pipeline=4",
+          "schedule.microbatches=16", "training.sequence=512",
+        ] + overrides))
+    let simulation = try step.simulation(of: step.build())
+    #expect(simulation.obstacleToFolding == nil)
+    let (folded, full) = (simulation.run(isFolded: true).report, simulation.run().report)
+    #expect(folded.step == full.step && folded.breakdown == full.breakdown)
+    #expect(folded.chunks == full.chunks && folded.links == full.links)
+    #expect(folded.exposed == full.exposed && folded.criticalRank == full.criticalRank)
+  }
+
+  @Test func oneDataRankDoesNotStandForOthersThatLieElsewhere() throws {
+    // Data ranks 0 and 1 of pipeline rank 1 share a node with data rank 5 of pipeline rank 0.
+    let step = try VirtualStep(
+      RunConfiguration.load(
+        preset: "deepseek-v3-h800-2048",
+        overrides: [
+          "layout.data=6", "layout.expert=1", "cluster.gpus_per_node=4", "layout.pipeline=4",
+          "schedule.microbatches=16", "training.sequence=512",
+        ]))
+    let obstacle = try step.simulation(of: step.build()).obstacleToFolding
+    #expect(obstacle?.contains("within a node") == true)
   }
 
   @Test(arguments: ScheduleCatalog.names) func everyScheduleRunsOrIsRefused(name: String) throws {

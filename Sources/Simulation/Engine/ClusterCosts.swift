@@ -58,11 +58,12 @@ package struct ClusterCosts: StepCosting {
   // MARK: Exchange
 
   package func exchange(_ operation: Operation, network: Int, nvlink: Int) -> TransferTime {
-    let network = Int((Double(step.charged(rows: network)) * leafFactor).rounded())
-    let nvlink = step.charged(rows: nvlink)
+    let (network, nvlink) = (step.charged(rows: network), step.charged(rows: nvlink))
     let bytes = chargedRowBytes(operation)
+    // Rows that wait for an uplink hold up the transfer as if there were more of them.
+    let held = Int((Double(network) * leafFactor).rounded())
     let time = exchange.transfer(
-      PortRows(toNodes: network, fromNodes: network, overNVLinkOut: nvlink, overNVLinkIn: nvlink),
+      PortRows(toNodes: held, fromNodes: held, overNVLinkOut: nvlink, overNVLinkIn: nvlink),
       row: ByteCount(bytes))
     let nic = (cluster.network.nic * cluster.exchange.nicEfficiency)
       .time(for: Double(network * bytes))
@@ -128,36 +129,50 @@ package struct ClusterCosts: StepCosting {
   /// across them over InfiniBand at once; each moves (n − 1)/n of what it has.
   package func collective(_ kind: OperationKind, _ group: ParameterGroup?) -> Int64 {
     guard let group else { return barrier.picoseconds }
-    let (inNode, nodes) = spread(group)
+    let spread = spread(group)
     let bytes = Double(step.charged(group) * (kind == .reduceScatter ? 4 : 2))
-    let local = nvlink.time(for: bytes * Double(inNode - 1) / Double(inNode))
-    let across = (nic * (1 / uplinkFactor(nodes: nodes)))
-      .time(for: bytes / Double(inNode) * Double(nodes - 1) / Double(nodes))
-    var latency = inNode > 1 ? cluster.node.latency : .zero
-    latency += cluster.network.crossLeafLatency * (nodes - 1)
+    let (most, least, nodes) = (
+      Double(spread.mostInNode), Double(spread.leastInNode), Double(spread.nodes)
+    )
+    let local = nvlink.time(for: bytes * (most - 1) / most)
+    let uplink = spread.crossesLeaves ? cluster.network.oversubscription : 1
+    let across = (nic * (1 / uplink)).time(for: bytes / least * (nodes - 1) / nodes)
+    var latency = most > 1 ? cluster.node.latency : .zero
+    latency += cluster.network.crossLeafLatency * (spread.nodes - 1)
     return (max(local, across) + latency).picoseconds
   }
 
   /// What each rank of the group puts on its NIC and on NVLink; a scalar is nothing.
   package func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes {
     guard let group else { return .zero }
-    let (inNode, nodes) = spread(group)
+    let spread = spread(group)
     let bytes = step.charged(group) * (kind == .reduceScatter ? 4 : 2)
     return PortBytes(
-      network: Int64(bytes / inNode * (nodes - 1) / nodes),
-      nvlink: Int64(bytes * (inNode - 1) / inNode))
+      network: Int64(bytes / spread.mostInNode * (spread.nodes - 1) / spread.nodes),
+      nvlink: Int64(bytes * (spread.mostInNode - 1) / spread.mostInNode))
   }
 
-  /// How many holders a node has, and how many nodes they are on.
-  private func spread(_ group: ParameterGroup) -> (inNode: Int, nodes: Int) {
-    let holders = group.holders(data: layout.data, expert: layout.expert)
-    let stride = group.sameExpertPlace ? layout.expert : 1
-    let inNode = max(min(layout.gpusPerNode / stride, holders), 1)
-    return (inNode, max((holders + inNode - 1) / inNode, 1))
+  /// How the holders of a group lie on nodes.
+  private struct Spread {
+    var nodes: Int
+    /// Holders on the node that has most of them, and on the one that has fewest.
+    var mostInNode: Int
+    var leastInNode: Int
+    var crossesLeaves: Bool
   }
 
-  private func uplinkFactor(nodes: Int) -> Double {
-    nodes > cluster.network.nodesPerLeaf ? cluster.network.oversubscription : 1
+  /// Of the holders of the first expert place; other places lie alike.
+  private func spread(_ group: ParameterGroup) -> Spread {
+    var holders: [Int: Int] = [:]
+    for pipeline in group.pipelineRanks {
+      for data in stride(from: 0, to: layout.data, by: group.sameExpertPlace ? layout.expert : 1) {
+        holders[layout.node(of: layout.worldRank(pipeline: pipeline, data: data)), default: 0] += 1
+      }
+    }
+    return Spread(
+      nodes: holders.count, mostInNode: holders.values.max() ?? 1,
+      leastInNode: holders.values.min() ?? 1,
+      crossesLeaves: Set(holders.keys.map { $0 / cluster.network.nodesPerLeaf }).count > 1)
   }
 
   /// A scalar up and down a binary tree of all ranks.

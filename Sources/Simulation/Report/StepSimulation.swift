@@ -30,8 +30,41 @@ package struct StepSimulation: Sendable {
     case .sampled: "routing is sampled, and differs from rank to rank"
     case .recorded: "routing is recorded, and differs from rank to rank"
     case .none, .balanced:
-      cluster.faults == Faults() ? nil : "a GPU or NIC differs from the others"
+      if cluster.faults != Faults() {
+        "a GPU or NIC differs from the others"
+      } else if !messagesGoEquallyFar {
+        "messages stay within a node for some data ranks and leave it, or its leaf, for others"
+      } else {
+        nil
+      }
     }
+  }
+
+  private var messagesGoEquallyFar: Bool {
+    let places = RankPlaces(workload.layout, network: cluster.network, isFolded: false)
+    return sends.keys.allSatisfy { pair in
+      let distances = (0..<workload.layout.data).map { data in
+        places.distance(
+          pair.from * workload.layout.data + data, pair.to * workload.layout.data + data)
+      }
+      return distances.allSatisfy { $0 == distances[0] }
+    }
+  }
+
+  private struct RankPair: Hashable {
+    var from: Int
+    var to: Int
+  }
+
+  /// By pipeline ranks at its ends, how often a data rank sends a message.
+  private var sends: [RankPair: [Operation]] {
+    var sends: [RankPair: [Operation]] = [:]
+    for (rank, program) in workload.programs.enumerated() {
+      for operation in program.operations where operation.kind == .send {
+        sends[RankPair(from: rank, to: Int(operation.peer)), default: []].append(operation)
+      }
+    }
+    return sends
   }
 
   /// Runs the engine.
@@ -113,25 +146,22 @@ package struct StepSimulation: Sendable {
     let copies = Int64(layout.data / (outcome.places.isFolded ? layout.expert : layout.data))
     var network = outcome.traffic.network * copies
     var nvlink = outcome.traffic.nvlink * copies
-    for (rank, program) in workload.programs.enumerated() {
-      for operation in program.operations {
-        switch operation.kind {
-        case .send:
-          let bytes = costs.messageBytes(operation) * Int64(layout.data)
-          let from = layout.worldRank(pipeline: rank, data: 0)
-          let to = layout.worldRank(pipeline: Int(operation.peer), data: 0)
-          if layout.node(of: from) == layout.node(of: to) {
-            nvlink += bytes
-          } else {
-            network += bytes
-          }
-        case .reduceScatter, .allGather:
-          let bytes = costs.collectiveBytes(
-            operation.kind, program.groups[Int(operation.tokens)])
-          network += bytes.network * Int64(layout.data)
-          nvlink += bytes.nvlink * Int64(layout.data)
-        default: break
-        }
+    for (pair, operations) in sends {
+      let bytes = operations.reduce(0) { $0 + costs.messageBytes($1) }
+      let inNode = (0..<layout.data).count {
+        layout.node(of: layout.worldRank(pipeline: pair.from, data: $0))
+          == layout.node(of: layout.worldRank(pipeline: pair.to, data: $0))
+      }
+      nvlink += bytes * Int64(inNode)
+      network += bytes * Int64(layout.data - inNode)
+    }
+    for program in workload.programs {
+      for operation in program.operations
+      where operation.kind == .reduceScatter || operation.kind == .allGather {
+        let bytes = costs.collectiveBytes(
+          operation.kind, program.groups[Int(operation.tokens)])
+        network += bytes.network * Int64(layout.data)
+        nvlink += bytes.nvlink * Int64(layout.data)
       }
     }
     var links = StepReport.Links()
