@@ -26,6 +26,8 @@ struct UncoupledCosts: StepCosting {
     return TransferTime(whole: time.whole * exchanges, network: 0)
   }
 
+  func messageBytes(_ operation: Operation) -> Int64 { 1 }
+  func collectiveBytes(_ kind: OperationKind, _ group: ParameterGroup?) -> PortBytes { .zero }
   func rowBytes(_ operation: Operation) -> Int { base.rowBytes(operation) }
   var notify: Int64 { base.notify }
   var overlapEfficiency: Double { 1 }

@@ -57,7 +57,7 @@ struct WorkloadCheck {
       else {
         throw error(
           rank,
-          "\(name) is held by \(ranks); pipeline ranks from 0 to \(programs.count - 1) in ascending "
+          "\(name) is held by \(ranks); pipeline ranks 0 to \(programs.count - 1) in ascending "
             + "order, this one among them, are needed")
       }
       guard group.elements > 0 else {
