@@ -68,8 +68,8 @@ package struct StepShape: Hashable, Sendable {
   /// Tokens of a micro-batch.
   package var tokens: Int { sequenceLength * sequences }
 
-  /// Tokens of a micro-batch that pass a layer: MTP module k predicts from the first T − k positions
-  /// of a sequence.
+  /// Tokens of a micro-batch that pass a layer: MTP module k predicts from the first T − k
+  /// positions of a sequence.
   package func tokens(layer: Int) -> Int {
     max(sequenceLength - max(layer - layers + 1, 0), 0) * sequences
   }
