@@ -132,7 +132,7 @@ extension MPILayoutTests {
       #expect(recorded.shape == built.shape)
       for (rank, (own, other)) in zip(recorded.programs, built.programs).enumerated() {
         #expect(own.groups == other.groups, "pipeline rank \(rank)")
-        #expect((own.actions == other.actions), "pipeline rank \(rank)")
+        #expect(own.actions == other.actions, "pipeline rank \(rank)")
         #expect(own.operations.count == other.operations.count, "pipeline rank \(rank)")
         let first = zip(own.operations, other.operations).enumerated().first { $1.0 != $1.1 }
         #expect(first == nil, "pipeline rank \(rank)")
