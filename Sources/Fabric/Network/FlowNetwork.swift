@@ -9,9 +9,9 @@ package import Units
 /// (`start`, `nextEvent`, `advance`). Moments are seconds in doubles: ends are exact to rounding,
 /// about 1e-12 of their value, and the same calls give the same bits anywhere.
 ///
-/// **Tolerance.** With a tolerance E > 0 the rates are not recomputed at every end. A flow that ends
-/// keeps its share of the links for a while, as if it had up to E of its bytes more, or gives it up
-/// with up to E of them left; so a whole window of ends costs one recomputation. What is guaranteed:
+/// **Tolerance.** With a tolerance E > 0 the rates are not recomputed at every end. A flow that
+/// ends keeps its share of the links for a while, as if it had up to E of its bytes more, or gives it up
+/// with up to E of them left; so a whole window of ends costs one recomputation. Guaranteed is:
 /// the rates are at every moment the exact max-min rates of flows of b_i(1 + e_i) bytes, |e_i| ≤ E,
 /// and the end that is told of a flow is the moment at which its own b_i bytes are through at the
 /// rate that it had last. Proof: a flow that would end at t_i at its rate r_i is taken out at the

@@ -16,8 +16,8 @@ package enum TrafficPattern {
 }
 
 /// Expert exchange of whole nodes, every expert equally liked: a token crosses the network once per
-/// target node, to the GPU of its own rail there (the relay), and goes on over NVLink to the GPUs of
-/// its experts, as DeepSeek-V3's report has it in section 3.2.2.
+/// target node, to the GPU of its own rail there (the relay), and goes on over NVLink to the GPUs
+/// of its experts, as DeepSeek-V3's report has it in section 3.2.2.
 package struct BalancedExpertExchange: Sendable {
   package var firstGPU: Int
   package var nodes: Int
