@@ -100,7 +100,8 @@ import Units
   static let good = """
     {"format": "dsv3-netref-1", "name": "n", "topology": {"nodes": 2, "gpus_per_node": 2,
     "nvlink_GBps": 160.0, "nic_GBps": 50.0, "nodes_per_leaf": 4, "oversubscription": 1.0,
-    "spines": 0, "latency_us": {"nvlink": 3.33, "ib_same_leaf": 2.8, "ib_cross_leaf": 3.7}}, "flows": [
+    "spines": 0, "latency_us": {"nvlink": 3.33, "ib_same_leaf": 2.8, "ib_cross_leaf": 3.7}},
+    "flows": [
     {"start_s": 0.0, "src_gpu": 0, "dst_gpu": 2, "bytes": 1e6, "tag": {"a": [1, null, true]}},
     {"start_s": 0, "src_gpu": 1, "dst_gpu": 3, "bytes": 5, "after": [0], "via": [2]}], "seed": 1}
     """
@@ -121,7 +122,7 @@ import Units
     ("\"nodes\": 2", "\"nodes\": 0", "'nodes' is 0, must be from 1"),
     ("\"nodes\": 2", "\"nodes\": 2.5", "'nodes' is '2.5', must be a whole number"),
     ("\"oversubscription\": 1.0", "\"oversubscription\": 0", "must be over 0"),
-    ("\"bytes\": 5", "\"bytes\": -5", "line 5: flow 1: 'bytes' is -5.0, must not be negative"),
+    ("\"bytes\": 5", "\"bytes\": -5", "line 6: flow 1: 'bytes' is -5.0, must not be negative"),
     ("\"bytes\": 5", "\"bytes\": NaN", "'bytes' is 'NaN', must be a number"),
     ("\"bytes\": 5", "\"bytes\": 1e999", "larger than any number"),
     ("\"bytes\": 5", "\"bytes\": 05", "must be a number"),

@@ -1,6 +1,7 @@
 // The links of a cluster and the way between two GPUs: NVLink within a node, leaf and spine
-// switches between nodes. Every GPU has a port to NVLink and one to the network, each with its own capacity
-// out and in; the NVSwitch and the spine switches never block, links between leaf and spine may.
+// switches between nodes. Every GPU has a port to NVLink and one to the network, each with its own
+// capacity out and in; the NVSwitch and the spine switches never block, links between leaf and
+// spine may.
 
 package import Units
 
