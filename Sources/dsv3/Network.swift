@@ -32,7 +32,7 @@ private func network(_ options: ParsedOptions) throws {
   let result = try scenario.run(tolerance: tolerance) { progress.show($0) }
   progress.finish()
   if options.has("json") {
-    write(json(result, tolerance: tolerance))
+    print(json(result, tolerance: tolerance), terminator: "")
   } else {
     print(try summary(scenario, result, tolerance: tolerance))
   }
@@ -77,8 +77,6 @@ private func json(_ result: NetworkResult, tolerance: Double) -> String {
   if tolerance > 0 { text += ", \"error_bound\": \(tolerance)" }
   return text + "}\n"
 }
-
-private func write(_ text: String) { print(text, terminator: "") }
 
 /// The makespan, the busiest links and the last flows.
 private func summary(

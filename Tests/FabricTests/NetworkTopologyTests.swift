@@ -100,8 +100,8 @@ import Units
   static let good = """
     {"format": "dsv3-netref-1", "name": "n", "topology": {"nodes": 2, "gpus_per_node": 2,
     "nvlink_GBps": 160.0, "nic_GBps": 50.0, "nodes_per_leaf": 4, "oversubscription": 1.0,
-    "spines": 0,
-    "latency_us": {"nvlink": 3.33, "ib_same_leaf": 2.8, "ib_cross_leaf": 3.7}}, "flows": [
+    "spines": 0, "latency_us": {"nvlink": 3.33, "ib_same_leaf": 2.8, "ib_cross_leaf": 3.7}},
+    "flows": [
     {"start_s": 0.0, "src_gpu": 0, "dst_gpu": 2, "bytes": 1e6, "tag": {"a": [1, null, true]}},
     {"start_s": 0, "src_gpu": 1, "dst_gpu": 3, "bytes": 5, "after": [0], "via": [2]}], "seed": 1}
     """

@@ -24,7 +24,12 @@ extension FairSharing {
 
   /// The flow that ends first of all; nil when none is on its way.
   mutating func nextEnd() -> (time: Double, flow: Int)? {
-    let (time, link) = calendar.earliest()
+    nextEnd(heldBy: calendar.earliest().link)
+  }
+
+  /// The flow that ends first of those that a link holds.
+  @inline(__always) func nextEnd(heldBy link: Int32) -> (time: Double, flow: Int)? {
+    let time = calendar[link]
     guard time < .infinity else { return nil }
     return (time, Int(members.base[Int(link)].held[0]))
   }

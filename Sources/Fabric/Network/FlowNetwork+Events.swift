@@ -33,22 +33,29 @@ extension FlowNetwork {
   ) -> Double {
     let latest = min(limit, starting.lowestKey)
     var close = tolerance > 0 ? max(first, latest) : first
+    let together = first * Self.simultaneous
     while let (time, flow) = sharing.nextEnd() {
-      if time > first * Self.simultaneous {
+      if time > together {
         // Late by what is left of the window, or early by what it lacks.
-        guard tolerance > 0, time <= latest else { break }
-        let slack = slack(of: flow)
-        if time - slack > close { break }
-        close = min(close, time + slack)
-      } else if tolerance > 0 {
-        close = min(close, time + slack(of: flow))
+        guard tolerance > 0, time <= latest, time - slack(of: flow) <= close else { break }
       }
-      sharing.end(flow)
-      finish(flow, at: time, &ended)
-      // What waits for this flow may start before the window would close.
+      if tolerance > 0 { close = min(close, time + slack(of: flow)) }
+      let link = sharing.holder[flow]
+      take(flow, at: time, &ended)
+      // Many flows of a link often end at once: no need to look at all links for each.
+      while let (time, flow) = sharing.nextEnd(heldBy: link), time <= together {
+        if tolerance > 0 { close = min(close, time + slack(of: flow)) }
+        take(flow, at: time, &ended)
+      }
+      // What waits for these flows may start before the window would close.
       close = max(first, min(close, starting.lowestKey))
     }
     return close < .infinity ? close : first
+  }
+
+  private mutating func take(_ flow: Int, at time: Double, _ ended: inout [End]) {
+    sharing.end(flow)
+    finish(flow, at: time, &ended)
   }
 
   /// How long a flow may keep its links after its end, or leave them before it.

@@ -11,17 +11,17 @@ package import Units
 ///
 /// **Tolerance.** With a tolerance E > 0 the rates are not recomputed at every end. A flow that
 /// ends keeps its share of the links for a while, as if it had up to E of its bytes more, or gives
-/// it up with up to E of them left; so a whole window of ends costs one recomputation. What is
-/// guaranteed: the rates are at every moment the exact max-min rates of flows of b_i(1 + e_i)
-/// bytes, |e_i| ≤ E, and the end that is told of a flow is the moment at which its own b_i bytes
-/// are through at the rate that it had last. Proof: a flow that would end at t_i at its rate r_i is
-/// taken out at the window's close c only if |c − t_i| ≤ E·b_i/r_i. No rate changes within a
-/// window, so by c it has moved b_i + r_i(c − t_i) bytes, which is within E·b_i of b_i. A window
-/// closes before anything starts, and a flow that another one waits for is taken out at its own
-/// end, so nothing else is late. Hence where the flows of a bottleneck share alike, ends are within
-/// E of the exact ones. Over several links no such bound holds for single ends, for this or any
-/// other change of sizes: max-min sharing is not monotone, and a flow that ends a little later can
-/// let a third one end earlier or later. The tests measure what that comes to: less than E.
+/// it up with up to E of them left; so a whole window of ends costs one recomputation. Guaranteed
+/// is: the rates are at every moment the exact max-min rates of flows of b_i(1 + e_i) bytes, |e_i|
+/// ≤ E, and the end that is told of a flow is the moment at which its own b_i bytes are through at
+/// the rate that it had last. Proof: a flow that would end at t_i at its rate r_i is taken out at
+/// the window's close c only if |c − t_i| ≤ E·b_i/r_i. No rate changes within a window, so by c it
+/// has moved b_i + r_i(c − t_i) bytes, which is within E·b_i of b_i. A window closes before
+/// anything starts, and a flow that another one waits for is taken out at its own end, so nothing
+/// else is late. Hence where the flows of a bottleneck share alike, ends are within E of the exact
+/// ones. Over several links no such bound holds for single ends, for this or any other change of
+/// sizes: max-min sharing is not monotone, and a flow that ends a little later can let a third one
+/// end earlier or later. The tests measure what that comes to: less than E.
 package struct FlowNetwork: ~Copyable {
   package typealias FlowID = Int
 

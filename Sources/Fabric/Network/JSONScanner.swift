@@ -24,13 +24,14 @@ struct JSONScanner {
 
   /// Reads an object: `member` gets each key and must read its value.
   mutating func object(
-    of what: String, _ member: (String, inout JSONScanner) throws(FabricError) -> Void
+    of what: @autoclosure () -> String,
+    _ member: (String, inout JSONScanner) throws(FabricError) -> Void
   ) throws(FabricError) {
     var keys: [String] = []
-    try open("{", what, "an object")
+    try open("{", what(), "an object")
     while try next("}", isFirst: keys.isEmpty) {
-      let key = try string("a key of \(what)")
-      guard !keys.contains(key) else { throw bad("\(what) has the key '\(key)' twice") }
+      let key = try string("a key of \(what())")
+      guard !keys.contains(key) else { throw bad("\(what()) has the key '\(key)' twice") }
       keys.append(key)
       guard skipBlanks() == UInt8(ascii: ":") else { throw bad("':' is missing after '\(key)'") }
       offset += 1
@@ -40,10 +41,11 @@ struct JSONScanner {
 
   /// Reads a list: `element` must read each of its values.
   mutating func list(
-    of what: String, _ element: (Int, inout JSONScanner) throws(FabricError) -> Void
+    of what: @autoclosure () -> String,
+    _ element: (Int, inout JSONScanner) throws(FabricError) -> Void
   ) throws(FabricError) {
     var count = 0
-    try open("[", what, "a list")
+    try open("[", what(), "a list")
     while try next("]", isFirst: count == 0) {
       try element(count, &self)
       count += 1
@@ -51,7 +53,7 @@ struct JSONScanner {
   }
 
   /// A number as a double.
-  mutating func number(_ what: String) throws(FabricError) -> Double {
+  mutating func number(_ what: @autoclosure () -> String) throws(FabricError) -> Double {
     let first = skipBlanks()
     let start = offset
     var end = offset
@@ -67,7 +69,7 @@ struct JSONScanner {
       end += 1
     }
     guard end > whole, end == whole + 1 || bytes[whole] != UInt8(ascii: "0") else {
-      throw bad("\(what) is \(shown()), must be a number")
+      throw bad("\(what()) is \(shown()), must be a number")
     }
     if bytes[end] == UInt8(ascii: ".") {
       end += 1
@@ -78,13 +80,13 @@ struct JSONScanner {
         end += 1
       }
       scale = end - fraction
-      guard scale > 0 else { throw bad("\(what) is \(shown()), must be a number") }
+      guard scale > 0 else { throw bad("\(what()) is \(shown()), must be a number") }
     }
     let isPlain = bytes[end] | 0x20 != UInt8(ascii: "e")
     if !isPlain {
       end += 1
       if bytes[end] == UInt8(ascii: "-") || bytes[end] == UInt8(ascii: "+") { end += 1 }
-      guard digit(at: end) != nil else { throw bad("\(what) is \(shown()), must be a number") }
+      guard digit(at: end) != nil else { throw bad("\(what()) is \(shown()), must be a number") }
       while digit(at: end) != nil { end += 1 }
     }
     offset = end
@@ -95,24 +97,24 @@ struct JSONScanner {
     let value = bytes.withUnsafeBytes { raw in
       raw.baseAddress.map { strtod($0.assumingMemoryBound(to: CChar.self) + start, nil) } ?? 0
     }
-    guard value.isFinite else { throw bad("\(what) is larger than any number here can be") }
+    guard value.isFinite else { throw bad("\(what()) is larger than any number here can be") }
     return value
   }
 
   /// A whole number.
-  mutating func integer(_ what: String) throws(FabricError) -> Int {
+  mutating func integer(_ what: @autoclosure () -> String) throws(FabricError) -> Int {
     _ = skipBlanks()
     let start = self
-    let value = try number(what)
+    let value = try number(what())
     guard let whole = Int(exactly: value) else {
-      throw start.bad("\(what) is \(start.shown()), must be a whole number")
+      throw start.bad("\(what()) is \(start.shown()), must be a whole number")
     }
     return whole
   }
 
-  mutating func string(_ what: String) throws(FabricError) -> String {
+  mutating func string(_ what: @autoclosure () -> String) throws(FabricError) -> String {
     guard skipBlanks() == UInt8(ascii: "\"") else {
-      throw bad("\(what) is \(shown()), must be a string")
+      throw bad("\(what()) is \(shown()), must be a string")
     }
     offset += 1
     let start = offset
@@ -120,31 +122,31 @@ struct JSONScanner {
       offset += bytes[offset] == UInt8(ascii: "\\") && bytes[offset + 1] >= 0x20 ? 2 : 1
     }
     guard bytes[offset] == UInt8(ascii: "\"") else {
-      throw bad("\(what) is a string without its closing quote")
+      throw bad("\(what()) is a string without its closing quote")
     }
     offset += 1
     return String(decoding: bytes[start..<offset - 1], as: UTF8.self)
   }
 
   /// Steps over a value of any kind.
-  mutating func skip(_ what: String, depth: Int = 0) throws(FabricError) {
-    guard depth < 32 else { throw bad("\(what) is nested deeper than 32 levels") }
+  mutating func skip(_ what: @autoclosure () -> String, depth: Int = 0) throws(FabricError) {
+    guard depth < 32 else { throw bad("\(what()) is nested deeper than 32 levels") }
     switch skipBlanks() {
     case UInt8(ascii: "{"):
-      try object(of: what) { (_, scanner) throws(FabricError) in
-        try scanner.skip(what, depth: depth + 1)
+      try object(of: what()) { (_, scanner) throws(FabricError) in
+        try scanner.skip(what(), depth: depth + 1)
       }
     case UInt8(ascii: "["):
-      try list(of: what) { (_, scanner) throws(FabricError) in
-        try scanner.skip(what, depth: depth + 1)
+      try list(of: what()) { (_, scanner) throws(FabricError) in
+        try scanner.skip(what(), depth: depth + 1)
       }
-    case UInt8(ascii: "\""): _ = try string(what)
+    case UInt8(ascii: "\""): _ = try string(what())
     default:
       for word in ["true", "false", "null"] where bytes[offset...].starts(with: word.utf8) {
         offset += word.utf8.count
         return
       }
-      _ = try number(what)
+      _ = try number(what())
     }
   }
 
@@ -157,11 +159,13 @@ struct JSONScanner {
 
   // MARK: - Steps
 
-  private mutating func open(_ bracket: Unicode.Scalar, _ what: String, _ kind: String)
+  private mutating func open(
+    _ bracket: Unicode.Scalar, _ what: @autoclosure () -> String, _ kind: String
+  )
     throws(FabricError)
   {
     guard skipBlanks() == UInt8(ascii: bracket) else {
-      throw bad("\(what) is \(shown()), must be \(kind)")
+      throw bad("\(what()) is \(shown()), must be \(kind)")
     }
     offset += 1
   }

@@ -177,26 +177,31 @@ extension JSONScanner {
     return value
   }
 
-  fileprivate mutating func positive(_ what: String) throws(FabricError) -> Double {
+  fileprivate mutating func positive(_ what: @autoclosure () -> String) throws(FabricError)
+    -> Double
+  {
     let start = self
-    let value = try number(what)
-    guard value > 0 else { throw start.bad("\(what) is \(value), must be over 0") }
+    let value = try number(what())
+    guard value > 0 else { throw start.bad("\(what()) is \(value), must be over 0") }
     return value
   }
 
-  fileprivate mutating func count(_ what: String, from least: Int) throws(FabricError) -> Int {
+  fileprivate mutating func count(_ what: @autoclosure () -> String, from least: Int)
+    throws(FabricError) -> Int
+  {
     let start = self
-    let value = try integer(what)
+    let value = try integer(what())
     guard value >= least, value <= 1 << 24 else {
-      throw start.bad("\(what) is \(value), must be from \(least) to \(1 << 24)")
+      throw start.bad("\(what()) is \(value), must be from \(least) to \(1 << 24)")
     }
     return value
   }
 
-  fileprivate mutating func integers(_ what: String) throws(FabricError) -> [Int] {
+  fileprivate mutating func integers(_ what: @autoclosure () -> String) throws(FabricError) -> [Int]
+  {
     var values: [Int] = []
-    try list(of: what) { (_, scanner) throws(FabricError) in
-      values.append(try scanner.integer("an element of \(what)"))
+    try list(of: what()) { (_, scanner) throws(FabricError) in
+      values.append(try scanner.integer("an element of \(what())"))
     }
     return values
   }

@@ -1,6 +1,6 @@
 // The links of a cluster and the way between two GPUs: NVLink within a node, leaf and spine
 // switches between nodes. Every GPU has a port to NVLink and one to the network, each with its own
-// capacity out and in; the NVSwitch and the spine switches never block, the links between leaf and
+// capacity out and in; the NVSwitch and the spine switches never block, links between leaf and
 // spine may.
 
 package import Units
@@ -13,9 +13,9 @@ package struct Topology: Sendable {
   package enum Fabric: Hashable, Sendable {
     /// One leaf per pod and rail, as in DeepSeek's cluster: same rail, same pod stays on the leaf.
     case multiRail
-    /// `planes` fabrics side by side, each with a 1/`planes` port of every GPU and one leaf per
-    /// pod, `down` of them out of order. A flow is spread evenly over the others, which carry the
-    /// same and are therefore one set of links with the capacity of all.
+    /// `planes` fabrics side by side, each with a 1/`planes` port of every GPU and a leaf per pod,
+    /// `down` of them out of order. A flow is spread evenly over the others, which carry the same
+    /// and are therefore one set of links with the capacity of all.
     case multiPlane(planes: Int, down: Int)
   }
 
