@@ -12,7 +12,7 @@ import Workload
   /// chain of operations: under 30 on the longest path here.
   static let tolerance = 60.0
 
-  @Test(arguments: 0..<20) func engineDoesWhatTheTwinDoes(block: Int) throws {
+  @Test(arguments: 0..<10) func engineDoesWhatTheTwinDoes(block: Int) throws {
     for seed in block * 15..<(block + 1) * 15 {
       let step = try RandomStep(seed: seed)
       let outcome = simulateStep(
