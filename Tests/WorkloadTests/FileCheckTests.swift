@@ -74,7 +74,7 @@ import Workload
     let alone = try refusal { $0.programs[1].groups[0].elements += 1 }
     #expect(alone.contains("too, which does not have it so"))
     let outside = try refusal { $0.programs[1].groups[0].pipelineRanks = [1, 4] }
-    #expect(outside.contains("is held by [1, 4]; pipeline ranks from 0 to 3 in ascending order"))
+    #expect(outside.contains("is held by [1, 4]; pipeline ranks 0 to 3 in ascending order"))
     let scatter = try first(.reduceScatter)
     let missing = try refusal { $0.programs[1].operations[scatter].kind = .allReduce }
     #expect(missing.contains("of the same weights"))

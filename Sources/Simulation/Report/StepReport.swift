@@ -16,8 +16,8 @@ package struct StepReport: Sendable {
     package var bubble = VirtualDuration.zero
   }
 
-  /// Mean time of all ranks' actions by kind, with the exchanges they wait for; nil where the
-  /// schedule has none.
+  /// Mean time of actions by kind over the critical rank's pipeline, with the exchanges they wait
+  /// for; nil where the schedule has none.
   package struct ChunkTimes: Hashable, Sendable {
     package var forward: VirtualDuration?
     package var backward: VirtualDuration?

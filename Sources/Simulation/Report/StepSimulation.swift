@@ -96,7 +96,7 @@ package struct StepSimulation: Sendable {
       } ?? 0
     report.criticalRank = Int(outcome.places.worldRank[critical])
     fill(&report, outcome.spent[critical])
-    report.chunks = chunks(outcome)
+    report.chunks = chunks(outcome, dataRank: critical % outcome.places.dataRanks)
     report.links = links(outcome, costs)
     if let memory {
       report.memory = memory.fullest.bytes
@@ -125,13 +125,14 @@ package struct StepSimulation: Sendable {
     report.exposed = time(spent.exposed + spent.exposedCollectives)
   }
 
-  /// Mean times of the actions of all ranks.
-  private func chunks(_ outcome: StepOutcome) -> StepReport.ChunkTimes {
+  /// Mean times of the actions of one data rank's pipeline.
+  private func chunks(_ outcome: StepOutcome, dataRank: Int) -> StepReport.ChunkTimes {
     func mean(_ action: ActionClass) -> VirtualDuration? {
-      let counts = workload.programs.map { $0.actions.count { $0 == action } }
-      let count = counts.reduce(0, +) * outcome.places.dataRanks
+      let count = workload.programs.reduce(0) { $0 + $1.actions.count { $0 == action } }
       guard count > 0 else { return nil }
-      let sum = outcome.spent.reduce(0) { $0 + $1[action] }
+      let sum = workload.programs.indices.reduce(0) {
+        $0 + outcome.spent[$1 * outcome.places.dataRanks + dataRank][action]
+      }
       return VirtualDuration(picoseconds: sum / Int64(count))
     }
     return StepReport.ChunkTimes(
