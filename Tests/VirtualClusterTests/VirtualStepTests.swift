@@ -129,7 +129,14 @@ func checkSense(_ report: StepReport, _ name: String) {
     #expect(simulation.obstacleToFolding == nil)
     let (folded, full) = (simulation.run(isFolded: true).report, simulation.run().report)
     #expect(folded.step == full.step && folded.breakdown == full.breakdown)
-    #expect(folded.chunks == full.chunks && folded.links == full.links)
+    #expect(folded.links == full.links)
+    // The folded rank has the rows of the busiest place, and an MTP block sees T − 1 tokens, which
+    // no number of places divides: means over a pipeline differ by what a row more or less costs.
+    for (one, all) in zip(folded.chunks.parts, full.chunks.parts) {
+      #expect((one.time == nil) == (all.time == nil))
+      guard let one = one.time, let all = all.time else { continue }
+      #expect(abs(one.seconds - all.seconds) <= 1e-3 * all.seconds)
+    }
     #expect(folded.exposed == full.exposed && folded.criticalRank == full.criticalRank)
   }
 

@@ -95,7 +95,7 @@ extension StepEngine {
     exposures.add(
       Exposure(
         picoseconds: now - from, worldRank: places.worldRank[rank], operation: step.operation,
-        waiting: program.operations[Int(segment.operations.lowerBound)],
+        waiting: compiled[Int(ranks[rank].program)].operations[Int(segment.operations.lowerBound)],
         barrier: max(exchange.start - from, 0), lastRank: exchange.lastRank, start: from))
   }
 

@@ -166,7 +166,7 @@ extension StepEngine {
     guard let members = collectives.arrive(rank, at: id) else { return }
     let group =
       step.operation.kind == .allReduce
-      ? nil : programs[program].groups[Int(step.operation.tokens)]
+      ? nil : compiled[program].groups[Int(step.operation.tokens)]
     let time = costs.collective(step.operation.kind, group)
     let bytes = recorder == nil ? .zero : costs.collectiveBytes(step.operation.kind, group)
     for member in members {

@@ -11,7 +11,9 @@ internal import Workload
 final class StepEngine<Costs: StepCosting> {
   let costs: Costs
   let places: RankPlaces
-  let programs: [CompiledProgram]
+  let compiled: [CompiledProgram]
+  /// By pipeline rank, the same in plain memory.
+  let programs: UnsafeMutableBufferPointer<PinnedProgram>
   let count: Int
   let ranks: UnsafeMutablePointer<RankState>
   let tree: TimeTree
@@ -33,16 +35,18 @@ final class StepEngine<Costs: StepCosting> {
     self.costs = costs
     self.places = places
     self.recorder = recorder
-    programs = ProgramCompiler(workload, costs: costs).compile()
+    compiled = ProgramCompiler(workload, costs: costs).compile()
+    programs = .allocate(capacity: compiled.count)
+    _ = programs.initialize(from: compiled.map { PinnedProgram($0) })
     count = places.count
     ranks = .allocate(capacity: count)
     ranks.initialize(repeating: RankState(), count: count)
     groups = .allocate(capacity: places.groups.count)
     groups.initialize(repeating: GroupState(), count: places.groups.count)
     tree = TimeTree(count: count + places.groups.count)
-    rows = ExchangeRows(workload, programs, places, deadNICs: faults.deadNICs)
-    collectives = CollectiveCounters(programs, places, expert: workload.layout.expert)
-    let messages = programs.map(\.messages).max() ?? 0
+    rows = ExchangeRows(workload, compiled, places, deadNICs: faults.deadNICs)
+    collectives = CollectiveCounters(compiled, places, expert: workload.layout.expert)
+    let messages = compiled.map(\.messages).max() ?? 0
     self.messages = messages
     arrived = .allocate(capacity: max(count * messages, 1))
     arrived.initialize(repeating: false, count: max(count * messages, 1))
@@ -55,12 +59,14 @@ final class StepEngine<Costs: StepCosting> {
     }
     recorder?.reserve(
       (0..<count).reduce(0) { sum, rank in
-        let program = programs[Int(ranks[rank].program)]
+        let program = compiled[Int(ranks[rank].program)]
         return ranks[rank].isTraced ? sum + program.eventCount : sum
       })
   }
 
   deinit {
+    for program in programs { program.deallocate() }
+    programs.deallocate()
     ranks.deallocate()
     groups.deallocate()
     arrived.deallocate()
