@@ -80,12 +80,17 @@ package struct VirtualStep: Sendable {
   /// - Throws: `ConfigurationError` when the workload is of another layout or another shape.
   package func simulation(of workload: Workload) throws -> StepSimulation {
     guard workload.layout == configuration.layout else {
-      throw mismatch("layout", "\(workload.layout)", "\(configuration.layout)")
+      throw mismatch("layout", text(workload.layout), text(configuration.layout))
     }
     guard workload.shape == charged.shape else {
       throw mismatch("shape", "\(workload.shape)", "\(charged.shape)")
     }
     return StepSimulation(workload, charged: charged, cluster: cluster, memory: memory)
+  }
+
+  private func text(_ layout: Layout) -> String {
+    "pipeline \(layout.pipeline), data \(layout.data), expert \(layout.expert), "
+      + "gpus_per_node \(layout.gpusPerNode)"
   }
 
   private func mismatch(_ what: String, _ recorded: String, _ asked: String) -> ConfigurationError {

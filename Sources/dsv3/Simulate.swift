@@ -88,6 +88,8 @@ private func perform(
   _ simulation: StepSimulation, _ step: VirtualStep, isFolded: Bool, since start: Double,
   _ options: ParsedOptions
 ) throws {
+  // A name that says no format is refused before the work, not after it.
+  if let path = options.value("trace") { _ = try TraceFormat(path: path) }
   let wantsTimeline = ["trace", "svg", "links"].contains { options.has($0) }
   let ranks = wantsTimeline ? try tracedRanks(options, step) : []
   var (report, outcome) = simulation.run(isFolded: isFolded, tracedRanks: ranks)

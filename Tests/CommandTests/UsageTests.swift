@@ -6,12 +6,14 @@ import Testing
   static let commands = [
     "evaluate", "config", "presets", "schedule", "schedule list", "schedule show",
     "schedule export", "schedule check", "schedule analyze", "schedule compare",
+    "schedule search", "simulate", "replay", "network", "calibrate", "bench", "bench network",
+    "bench simulation",
   ]
 
   @Test func helpListsTheCommands() throws {
     let output = try Binary.run(["--help"])
     #expect(output.code == 0 && output.error == "")
-    for command in ["evaluate", "config", "presets", "schedule"] {
+    for command in ["simulate", "replay", "evaluate", "config", "presets", "network"] {
       #expect(output.standard.contains("\n  \(command) "), "\(output.standard)")
     }
   }
