@@ -1,6 +1,7 @@
 // `dsv3 simulate` and `dsv3 replay`: what a step costs on the simulated cluster, from a
 // configuration alone or from a run's workload file.
 
+import CSystem
 import Glibc
 import JSON
 import ModelSpec
@@ -92,7 +93,15 @@ private func perform(
   if let path = options.value("trace") { _ = try TraceFormat(path: path) }
   let wantsTimeline = ["trace", "svg", "links"].contains { options.has($0) }
   let ranks = wantsTimeline ? try tracedRanks(options, step) : []
-  var (report, outcome) = simulation.run(isFolded: isFolded, tracedRanks: ranks)
+  let isTerminal = isatty(STDERR_FILENO) == 1
+  var isShown = false
+  var (report, outcome) = simulation.run(isFolded: isFolded, tracedRanks: ranks) { share in
+    guard isTerminal, wallClock() - start > 2 else { return }
+    isShown = true
+    fputs("\rsimulated \(Int(share * 100))% ", dsv3_stderr())
+    fflush(dsv3_stderr())
+  }
+  if isShown { fputs("\r\u{1B}[K", dsv3_stderr()) }
   report.wall = wallClock() - start
   if let path = options.value("trace") { try writeTrace(of: outcome, to: path) }
   if let path = options.value("svg") {

@@ -72,8 +72,10 @@ final class StepEngine<Costs: StepCosting> {
     arrived.deallocate()
   }
 
-  /// Runs to the end; the instant of the last event.
-  func run() -> Int64 {
+  /// Runs to the end; the instant of the last event. `progress` hears now and then which share of
+  /// the events is done, about.
+  func run(progress: (Double) -> Void) -> Int64 {
+    let all = places.program.reduce(0) { $0 + compiled[Int($1)].eventCount }
     for rank in 0..<count { advance(rank, 0) }
     var now: Int64 = 0
     while true {
@@ -82,6 +84,7 @@ final class StepEngine<Costs: StepCosting> {
       precondition(time >= now, "time does not go back")
       now = time
       events += 1
+      if events & 0x3FFFF == 0 { progress(min(Double(events) / Double(all), 1)) }
       if leaf < count { handle(leaf, time) } else { beginTransfers(ofGroup: leaf - count, time) }
     }
     for rank in 0..<count {

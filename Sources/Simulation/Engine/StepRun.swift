@@ -34,16 +34,17 @@ package struct StepOutcome: Sendable {
 /// - Parameters:
 ///   - isFolded: one data rank stands for all; the workload's routing must be the same for all.
 ///   - tracedRanks: world ranks whose events are kept; nil for all.
+///   - progress: hears now and then which share is done.
 package func simulateStep<Costs: StepCosting>(
   _ workload: Workload, costs: Costs, cluster: ClusterSpec, isFolded: Bool,
-  tracedRanks: Set<Int>? = []
+  tracedRanks: Set<Int>? = [], progress: (Double) -> Void = { _ in }
 ) -> StepOutcome {
   let places = RankPlaces(workload.layout, network: cluster.network, isFolded: isFolded)
   let isTraced = tracedRanks?.isEmpty != true
   let recorder = isTraced ? TimelineRecorder(ranks: tracedRanks) : nil
   let engine = StepEngine(
     workload, costs: costs, places: places, faults: cluster.faults, recorder: recorder)
-  let end = VirtualInstant(picoseconds: engine.run())
+  let end = VirtualInstant(picoseconds: engine.run(progress: progress))
   return StepOutcome(
     workload: workload, cluster: cluster, places: places, end: end,
     spent: (0..<engine.count).map { engine.ranks[$0].spent },

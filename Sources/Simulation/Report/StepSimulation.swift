@@ -72,13 +72,16 @@ package struct StepSimulation: Sendable {
   /// - Parameters:
   ///   - isFolded: one data rank stands for all; there must be no `obstacleToFolding`.
   ///   - tracedRanks: world ranks whose timeline is kept; nil for all.
+  ///   - progress: hears now and then which share is done.
   package func run(
-    isFolded: Bool = false, tracedRanks: Set<Int>? = []
+    isFolded: Bool = false, tracedRanks: Set<Int>? = [],
+    progress: (Double) -> Void = { _ in }
   ) -> (report: StepReport, outcome: StepOutcome) {
     precondition(!isFolded || obstacleToFolding == nil, "folding was asked for where it is wrong")
     let costs = ClusterCosts(charged, layout: workload.layout, cluster: cluster)
     let outcome = simulateStep(
-      workload, costs: costs, cluster: cluster, isFolded: isFolded, tracedRanks: tracedRanks)
+      workload, costs: costs, cluster: cluster, isFolded: isFolded, tracedRanks: tracedRanks,
+      progress: progress)
     return (report(outcome, costs), outcome)
   }
 
