@@ -60,15 +60,16 @@ let package = Package(
     room("Fabric", ["Units", "JSON"]),
     room("Workload", ["Units", "JSON", "ModelSpec", "Schedules"]),
     room("Simulation", ["Units", "JSON", "ModelSpec", "Schedules", "Fabric", "Workload"]),
-    room("Kernels", ["COpenBLAS", "CSystem"]),
-    room("Model", ["Kernels", "JSON", "ModelSpec"]),
-    room("MessagePassing", ["COpenMPI", "CSystem"]),
+    room("NumberFormats"),
+    room("Kernels", ["COpenBLAS", "CSystem", "NumberFormats"]),
+    room("Model", ["Kernels", "JSON", "ModelSpec", "NumberFormats"]),
+    room("MessagePassing", ["COpenMPI", "CSystem", "NumberFormats"]),
     room("RunConfiguration", ["CYAML", "JSON", "Units", "ModelSpec", "Schedules", "Fabric"]),
     room(
       "Training",
       [
         "Model", "Kernels", "JSON", "ModelSpec", "MessagePassing", "Schedules", "Workload",
-        "CSystem",
+        "CSystem", "NumberFormats",
       ]),
 
     room(
@@ -81,7 +82,7 @@ let package = Package(
         "VirtualCluster",
         "RunConfiguration", "Model", "ModelSpec", "JSON", "Schedules", "Kernels", "Units",
         "Fabric",
-        "Workload", "Simulation", "CSystem",
+        "Workload", "Simulation", "CSystem", "NumberFormats",
       ]),
     command(
       "dsv3-worker",
@@ -103,7 +104,8 @@ let package = Package(
         "ModelSpec", "Schedules", "JSON",
       ]),
     tests("SchedulesTests", ["Schedules"]),
-    tests("KernelsTests", ["Kernels"]),
+    tests("NumberFormatsTests", ["NumberFormats"]),
+    tests("KernelsTests", ["Kernels", "NumberFormats"]),
     tests("ModelTests", ["Model", "Kernels", "JSON", "ModelSpec"]),
     .target(
       name: "MPITestSupport", dependencies: ["MessagePassing"], path: "Tests/MPITestSupport",

@@ -10,23 +10,36 @@ package final class Tensor: @unchecked Sendable {
   package let columns: Int
   package let base: UnsafeMutablePointer<Float>
 
-  package init(_ rows: Int, _ columns: Int) {
+  /// What the bytes count as.
+  package private(set) var category: MemoryCategory
+
+  package init(_ rows: Int, _ columns: Int, for category: MemoryCategory = .buffers) {
     precondition(rows >= 0 && columns >= 0, "a tensor has no negative dimension")
     self.rows = rows
     self.columns = columns
-    base = TensorMemory.acquire(rows * columns * 4).bindMemory(
+    self.category = category
+    base = TensorMemory.acquire(rows * columns * 4, category).bindMemory(
       to: Float.self, capacity: Swift.max(rows * columns, 1))
   }
 
-  deinit { TensorMemory.release(UnsafeMutableRawPointer(base), rows * columns * 4) }
+  deinit { TensorMemory.release(UnsafeMutableRawPointer(base), rows * columns * 4, category) }
+
+  /// Counts the tensor as something else from now on.
+  package func count(as category: MemoryCategory) {
+    if self.category == category { return }
+    TensorMemory.recount(rows * columns * 4, from: self.category, as: category)
+    self.category = category
+  }
 
   package var count: Int { rows * columns }
   package var matrix: Matrix { Matrix(base, rows, columns) }
   package var buffer: UnsafeMutableBufferPointer<Float> { .init(start: base, count: count) }
 
   /// A tensor of zeros.
-  package static func zeros(_ rows: Int, _ columns: Int) -> Tensor {
-    let tensor = Tensor(rows, columns)
+  package static func zeros(
+    _ rows: Int, _ columns: Int, for category: MemoryCategory = .buffers
+  ) -> Tensor {
+    let tensor = Tensor(rows, columns, for: category)
     tensor.fill(0)
     return tensor
   }

@@ -3,16 +3,43 @@
 
 internal import Synchronization
 
+/// What memory is used for on the simulated GPU.
+package enum MemoryCategory: Int, Sendable, CaseIterable {
+  case parameters
+  case gradients
+  case optimizer
+  /// What micro-batches leave for their backward.
+  case activations
+  /// Working space, messages under way, tables.
+  case buffers
+  /// What only the emulation needs, such as FP32 copies of FP8 operands: nothing on a GPU.
+  case emulation
+}
+
 /// Process-wide recycling allocator for tensor storage.
 package enum TensorMemory {
   /// Bytes counted by the allocator.
   package struct Usage: Sendable {
-    /// Bytes of the tensors alive now.
+    /// Bytes alive now, by `MemoryCategory.rawValue`.
+    package var byCategory = SIMD8<Int>.zero
+    /// The same when `peak` was reached.
+    package var atPeak = SIMD8<Int>.zero
+    /// Bytes of everything alive now, without `emulation`.
     package var live = 0
     /// Largest `live` since the start or the last `resetPeak()`.
     package var peak = 0
     /// Blocks ever asked of the system; constant once a training step has warmed up.
     package var blocksAllocated = 0
+
+    mutating func add(_ bytes: Int, _ category: MemoryCategory) {
+      byCategory[category.rawValue] += bytes
+      if category == .emulation { return }
+      live += bytes
+      if live > peak {
+        peak = live
+        atPeak = byCategory
+      }
+    }
   }
 
   struct State {
@@ -26,7 +53,10 @@ package enum TensorMemory {
   package static var usage: Usage { state.withLock { $0.usage } }
 
   package static func resetPeak() {
-    state.withLock { $0.usage.peak = $0.usage.live }
+    state.withLock { state in
+      state.usage.peak = state.usage.live
+      state.usage.atPeak = state.usage.byCategory
+    }
   }
 
   /// Smallest of the sizes 4·2ⁿ, 5·2ⁿ, 6·2ⁿ, 7·2ⁿ that holds `bytes`, and its number.
@@ -39,11 +69,10 @@ package enum TensorMemory {
     return (exponent * 4 + quarters, (1 << exponent) + quarters * step)
   }
 
-  static func acquire(_ bytes: Int) -> UnsafeMutableRawPointer {
+  static func acquire(_ bytes: Int, _ category: MemoryCategory) -> UnsafeMutableRawPointer {
     let (index, capacity) = sizeClass(bytes)
     let recycled: UInt? = state.withLock { state in
-      state.usage.live += bytes
-      state.usage.peak = Swift.max(state.usage.peak, state.usage.live)
+      state.usage.add(bytes, category)
       if let block = state.free[index].popLast() { return block }
       state.usage.blocksAllocated += 1
       return nil
@@ -52,11 +81,21 @@ package enum TensorMemory {
     return .allocate(byteCount: capacity, alignment: alignment)
   }
 
-  static func release(_ pointer: UnsafeMutableRawPointer, _ bytes: Int) {
+  static func release(
+    _ pointer: UnsafeMutableRawPointer, _ bytes: Int, _ category: MemoryCategory
+  ) {
     let (index, _) = sizeClass(bytes)
     state.withLock { state in
-      state.usage.live -= bytes
+      state.usage.add(-bytes, category)
       state.free[index].append(UInt(bitPattern: pointer))
+    }
+  }
+
+  /// Bytes that were counted as `old` count as `new` from now on.
+  static func recount(_ bytes: Int, from old: MemoryCategory, as new: MemoryCategory) {
+    state.withLock { state in
+      state.usage.add(-bytes, old)
+      state.usage.add(bytes, new)
     }
   }
 }

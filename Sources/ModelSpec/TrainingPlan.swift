@@ -56,5 +56,11 @@ package struct TrainingPlan: Equatable, Sendable {
   package var mtpWeightSwitch: Double = 0.676
   package var mtpConvention: MTPConvention = .released
 
+  /// Formats of products, activations and moments, and what is computed twice.
+  package var numerics = Numerics()
+  /// Share that the mean of the weights keeps of itself at each step (report section 3.2.3); 0: no
+  /// mean is kept.
+  package var emaDecay: Double = 0
+
   package init() {}
 }

@@ -39,11 +39,6 @@ package enum TokenRoute: String, Sendable, CaseIterable {
   case direct
 }
 
-/// Number format of the matrix multiplications.
-package enum Precision: String, Sendable, CaseIterable {
-  case fp32
-}
-
 /// How text becomes tokens.
 package enum TokenizerKind: String, Sendable, CaseIterable {
   /// One token a byte, and a few special ones.
@@ -84,7 +79,6 @@ package struct RunConfiguration: Sendable {
   package var schedule = ScheduleSelection.named("dualpipe")
   /// Chunks of the model on a rank under the interleaved schedules.
   package var scheduleChunks = ScheduleCatalog.standardChunks
-  package var precision = Precision.fp32
 
   /// Hyper-parameters, with the micro-batches of `schedule.microbatches` and the MTP convention
   /// of `model.mtp.convention`.

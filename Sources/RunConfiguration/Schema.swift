@@ -7,8 +7,8 @@ internal import ModelSpec
 extension RunConfiguration {
   /// All keys, in the order of the file.
   package static let schema: [SettingKey] =
-    modelKeys + dimensionKeys + routingKeys + clusterKeys + layoutKeys + trainingKeys
-    + optimizerKeys + dataKeys + simulationKeys + outputKeys
+    modelKeys + dimensionKeys + routingKeys + clusterKeys + layoutKeys + numericsKeys
+    + trainingKeys + optimizerKeys + dataKeys + simulationKeys + outputKeys
 
   private static let modelKeys: [SettingKey] = [
     SettingKey(
@@ -138,10 +138,43 @@ extension RunConfiguration {
     SettingKey(
       "schedule.chunks", \.scheduleChunks, .integer(2...SizeLimit.layers),
       unit: "chunks", "Parts of the model on a rank under the interleaved schedules."),
-    SettingKey(
-      "precision", \.precision, .choice(notYet: ["bf16", "fp8"]),
-      "Number format of the matrix multiplications."),
   ]
+
+  private static let numericsKeys: [SettingKey] = [
+    SettingKey(
+      "precision", \.plan.numerics.precision, .choice(),
+      "Number format of the training: FP32, BF16, or FP8 as in the report."),
+    SettingKey(
+      "low_precision.accumulation", \.plan.numerics.accumulation, .choice(),
+      "How an FP8 product is summed: in FP32, by the tensor core's 14 bits, or by them with a move "
+        + "to FP32 every 128 terms. Other than fp32 is emulated term by term, and slow."),
+    SettingKey(
+      "low_precision.scaling", \.plan.numerics.scaling, .choice(),
+      "What shares an FP8 scale: tiles and blocks as in the report, or the whole tensor, scaled by "
+        + "its own largest number or, delayed, by that of the calls before."),
+    SettingKey(
+      "low_precision.gradient", \.plan.numerics.gradientTiles, .choice(),
+      "What shares an FP8 scale in gradients of activations: 1x128 tiles, or the 128x128 blocks "
+        + "that the report saw diverge."),
+    SettingKey(
+      "low_precision.moments", \.plan.numerics.givenMoments, .orWord("default", .choice()),
+      "Number format of AdamW's moments; default is BF16 unless precision is fp32."),
+    saving("recompute_norms", .recomputeNorms, "Compute outputs of norms again in the backward."),
+    saving(
+      "recompute_up_projections", .recomputeUpProjections,
+      "Compute queries, keys and values again from their latents."),
+    saving(
+      "recompute_swiglu", .recomputeSwiGLU, "Compute the output of SwiGLU again from its inputs."),
+    saving(
+      "e5m6_attention_output", .e5m6AttentionOutput, "Keep the output of attention in E5M6."),
+    saving("fp8_swiglu_inputs", .fp8SwiGLUInputs, "Keep the inputs of SwiGLU in FP8."),
+  ]
+
+  private static func saving(_ name: String, _ saving: MemorySaving, _ meaning: String)
+    -> SettingKey
+  {
+    SettingKey("memory." + name, \.plan.numerics[saves: saving], .boolean, meaning)
+  }
 
   private static let trainingKeys: [SettingKey] = [
     SettingKey(
@@ -181,6 +214,9 @@ extension RunConfiguration {
     SettingKey(
       "training.weight_decay_on", \.plan.weightDecayScope, .choice(),
       "What decays: all weights, or the matrices and not the norms."),
+    SettingKey(
+      "training.ema_decay", \.plan.emaDecay, .belowOne,
+      "Share that the running mean of the weights keeps of itself at each step; 0 keeps none."),
     SettingKey(
       "training.clip_norm", \.plan.clipNorm, .positive,
       "Largest norm of the whole gradient; a longer one is scaled down to it."),

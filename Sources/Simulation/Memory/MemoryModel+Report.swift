@@ -1,6 +1,7 @@
 // The memory model in words: a table by rank, and what to do when a GPU is too small.
 
 internal import Glibc
+internal import ModelSpec
 internal import Schedules
 package import Units
 

@@ -1,33 +1,10 @@
 // What a training step stores in which format, and what it would rather compute again (report
 // sections 3.2.3 and 3.3.3). The formats of all tensors follow from a precision and five switches.
 
-/// One way to keep less of a forward for its backward.
-package enum MemorySaving: String, Hashable, Sendable, CaseIterable {
-  /// Outputs of RMSNorms are computed again in the backward.
-  case recomputeNorms = "recompute norms"
-  /// Queries, keys and values are computed again from their latents.
-  case recomputeUpProjections = "recompute MLA up-projections"
-  /// The output of SwiGLU is computed again from its inputs.
-  case recomputeSwiGLU = "recompute SwiGLU outputs"
-  /// The output of the attention core is kept in E5M6.
-  case e5m6AttentionOutput = "E5M6 attention outputs"
-  /// The inputs of SwiGLU are kept in FP8.
-  case fp8SwiGLUInputs = "FP8 SwiGLU inputs"
-}
+package import ModelSpec
 
 /// Formats and savings of a run.
 package struct MemoryPlan: Hashable, Sendable {
-  /// The formats that products are taken in.
-  package enum Precision: String, Hashable, Sendable, CaseIterable {
-    /// Everything FP32; the working weights are the master weights.
-    case fp32
-    /// Weights and activations BF16; master weights and gradients FP32.
-    case bf16
-    /// As BF16, but weights and operands of linear layers FP8, other than embedding, head and
-    /// router (report section 3.3.1).
-    case fp8
-  }
-
   package var precision: Precision
   package var savings: Set<MemorySaving>
   /// Of AdamW's two moments.
