@@ -19,7 +19,7 @@ import Units
     #expect(read.clusterPreset == "h20")
     #expect(read.layout == Layout(pipeline: 3, data: 6, expert: 2, gpusPerNode: 3))
     #expect(read.stageLayers == [2, 4, 1] && read.exchange == .direct)
-    #expect(read.schedule == .file("my.csv") && read.precision == .fp32)
+    #expect(read.schedule == .file("my.csv") && read.plan.numerics == Numerics())
     #expect(read.dataSources == ["a.txt", "b: c", "dir/sub"])
     #expect(read.tokenizer == .bytes && read.heldOutShare == 0.125)
     #expect(read.checkpointEvery == 0 && read.checkpointKeep == 5)
