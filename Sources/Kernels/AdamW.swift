@@ -2,6 +2,7 @@
 // decay first, ε outside the bias-corrected square root.
 
 internal import CSystem
+internal import NumberFormats
 
 /// Square roots by lanes.
 @inline(__always)
@@ -84,5 +85,28 @@ package func adamW(
     let denominator = v[i].squareRoot() / step.rootCorrection2 + step.epsilon
     p[i] = p[i] * keep - m[i] / denominator * rate
     i += 1
+  }
+}
+
+/// The same with moments kept in BF16: they are widened, moved and rounded to nearest even again.
+package func adamW(
+  _ step: AdamWStep, parameters p: UnsafeMutablePointer<Float>, gradients g: UnsafePointer<Float>,
+  bf16FirstMoments m: UnsafeMutablePointer<UInt8>,
+  bf16SecondMoments v: UnsafeMutablePointer<UInt8>, count: Int, decay: Bool
+) {
+  let run = 1024
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * run) { scratch in
+    guard let first = scratch.baseAddress else { return }
+    let second = first + run
+    for start in stride(from: 0, to: count, by: run) {
+      let length = Swift.min(run, count - start)
+      NumberFormat.bf16.decode(m + 2 * start, count: length, into: first)
+      NumberFormat.bf16.decode(v + 2 * start, count: length, into: second)
+      adamW(
+        step, parameters: p + start, gradients: g + start, firstMoments: first,
+        secondMoments: second, count: length, decay: decay)
+      NumberFormat.bf16.encode(first, count: length, into: m + 2 * start)
+      NumberFormat.bf16.encode(second, count: length, into: v + 2 * start)
+    }
   }
 }

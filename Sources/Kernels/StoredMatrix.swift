@@ -13,7 +13,7 @@ package enum StorageCode: Hashable, Sendable {
   case e4m3(ScaleTile, ScaleKind)
 }
 
-/// An immutable matrix [rows, columns] in codes, with their scales.
+/// A matrix [rows, columns] in codes, with their scales.
 ///
 /// Unchecked Sendable: as a tensor's.
 package final class StoredMatrix: @unchecked Sendable {
@@ -56,11 +56,20 @@ package final class StoredMatrix: @unchecked Sendable {
     dequantised: Matrix? = nil
   ) {
     self.init(x.rows, x.columns, code, for: category)
+    store(x, dequantised: dequantised)
+  }
+
+  /// Replaces all numbers, or those of the rows from `first`: tiles then lie in rows.
+  package func store(_ x: Matrix, atRow first: Int = 0, dequantised: Matrix? = nil) {
+    precondition(x.columns == columns && first + x.rows <= rows, "shapes differ")
+    precondition(x.rows == rows || hasRowTiles, "tiles that span rows are made all at once")
+    let codes = self.codes + first * codeRowBytes
+    let scales = self.scales + (scaleCount == 0 ? 0 : first * (scaleCount / Swift.max(rows, 1)))
     switch code {
     case .bf16:
-      for row in 0..<rows {
+      for row in 0..<x.rows {
         NumberFormat.bf16.encode(
-          x.row(row), count: columns, into: codes + row * columns * 2, overflow: .escape)
+          x.row(row), count: columns, into: codes + row * codeRowBytes, overflow: .escape)
       }
     case .e5m6: packE5M6(x.floatRows, codes: codes, scales: scales)
     case .e4m3(let tile, let kind):
@@ -69,7 +78,7 @@ package final class StoredMatrix: @unchecked Sendable {
         dequantised: dequantised?.floatRows)
       return
     }
-    if let dequantised { load(into: dequantised) }
+    if let dequantised { load(rows: first..<first + x.rows, into: dequantised) }
   }
 
   deinit {
@@ -88,12 +97,19 @@ package final class StoredMatrix: @unchecked Sendable {
     return tensor
   }
 
-  package func load(into x: Matrix) {
-    precondition(x.rows == rows && x.columns == columns, "shapes differ")
+  package func load(into x: Matrix) { load(rows: 0..<rows, into: x) }
+
+  /// The numbers of some rows; of all of them unless tiles lie in rows.
+  package func load(rows range: Range<Int>, into x: Matrix) {
+    precondition(x.rows == range.count && x.columns == columns, "shapes differ")
+    precondition(range.count == rows || hasRowTiles, "tiles that span rows are loaded all at once")
+    let codes = self.codes + range.lowerBound * codeRowBytes
+    let scales =
+      self.scales + (scaleCount == 0 ? 0 : range.lowerBound * (scaleCount / Swift.max(rows, 1)))
     switch code {
     case .bf16:
-      for row in 0..<rows {
-        NumberFormat.bf16.decode(codes + row * columns * 2, count: columns, into: x.row(row))
+      for row in 0..<x.rows {
+        NumberFormat.bf16.decode(codes + row * codeRowBytes, count: columns, into: x.row(row))
       }
     case .e5m6: unpackE5M6(codes: codes, scales: scales, into: x.floatRows)
     case .e4m3(let tile, _):
@@ -101,20 +117,23 @@ package final class StoredMatrix: @unchecked Sendable {
     }
   }
 
+  /// Whether each row can be read without the others.
+  private var hasRowTiles: Bool {
+    switch code {
+    case .bf16, .e5m6, .e4m3(.row, _): true
+    case .e4m3: false
+    }
+  }
+
+  private var codeRowBytes: Int { rows == 0 ? 0 : codeBytes / rows }
+
+  /// Bytes of memory.
+  package var byteCount: Int { Self.bytes(codeBytes, scaleCount) }
+
   /// Row i of `x` = row `indices[i]`. Not for tiles that span rows.
   package func gatherRows(_ indices: ArraySlice<Int32>, into x: Matrix) {
-    let tiles = scaleCount == 0 ? 0 : scaleCount / Swift.max(rows, 1)
     for (i, index) in indices.enumerated() {
-      let row = Int(index)
-      switch code {
-      case .bf16:
-        NumberFormat.bf16.decode(codes + row * columns * 2, count: columns, into: x.row(i))
-      case .e4m3(.row, _):
-        dequantise(
-          codes: codes + row * columns, scales: scales + row * tiles, tile: .row,
-          into: x.rows(i..<i + 1).floatRows)
-      default: preconditionFailure("rows can be gathered only where tiles lie in rows")
-      }
+      load(rows: Int(index)..<Int(index) + 1, into: x.rows(i..<i + 1))
     }
   }
 }

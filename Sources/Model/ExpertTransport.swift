@@ -6,8 +6,8 @@ package import Kernels
 
 /// The tokens that this rank's experts work on, in a fixed order.
 package final class DispatchedTokens {
-  /// [received tokens, hidden]
-  package let rows: Tensor
+  /// [received tokens, hidden], as they were sent.
+  package let rows: KeptMatrix
   /// [received, expertsPerToken]: the local expert of each slot, or −1 where another rank has it.
   package let experts: [Int32]
   /// [received, expertsPerToken]
@@ -15,7 +15,7 @@ package final class DispatchedTokens {
   /// What the transport needs to go the same way again.
   package let plan: AnyObject?
 
-  package init(rows: Tensor, experts: [Int32], gates: [Float], plan: AnyObject?) {
+  package init(rows: KeptMatrix, experts: [Int32], gates: [Float], plan: AnyObject?) {
     self.rows = rows
     self.experts = experts
     self.gates = gates
@@ -26,11 +26,15 @@ package final class DispatchedTokens {
 /// One transfer in flight; finished by the transport that started it.
 package final class ExpertTransfer {
   package let state: AnyObject?
+  package let rows: KeptMatrix?
   package let tensor: Tensor?
   package let gates: Tensor?
 
-  package init(state: AnyObject? = nil, tensor: Tensor? = nil, gates: Tensor? = nil) {
+  package init(
+    state: AnyObject? = nil, rows: KeptMatrix? = nil, tensor: Tensor? = nil, gates: Tensor? = nil
+  ) {
     self.state = state
+    self.rows = rows
     self.tensor = tensor
     self.gates = gates
   }
@@ -43,7 +47,7 @@ package protocol ExpertTransport: AnyObject {
   var localExperts: Range<Int> { get }
 
   /// Token rows [tokens, hidden] to the ranks of their experts.
-  func startDispatch(_ tokens: Tensor, _ routing: Routing) throws -> ExpertTransfer
+  func startDispatch(_ tokens: KeptMatrix, _ routing: Routing) throws -> ExpertTransfer
   func finishDispatch(_ transfer: ExpertTransfer) throws -> DispatchedTokens
 
   /// One output row for each received token back to its source, summed there: [tokens, hidden].
@@ -51,8 +55,9 @@ package protocol ExpertTransport: AnyObject {
   func finishCombine(_ transfer: ExpertTransfer) throws -> Tensor
 
   /// Combine's backward: output gradients [tokens, hidden] to the experts, along the known way.
-  func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) throws -> ExpertTransfer
-  func finishCombineGradient(_ transfer: ExpertTransfer) throws -> Tensor
+  func startCombineGradient(_ gradient: KeptMatrix, _ tokens: DispatchedTokens) throws
+    -> ExpertTransfer
+  func finishCombineGradient(_ transfer: ExpertTransfer) throws -> KeptMatrix
 
   /// Dispatch's backward: input gradients [received, hidden] and gate gradients
   /// [received, expertsPerToken] to the sources, rows summed, gates put in their slots.
@@ -67,12 +72,12 @@ package final class LocalTransport: ExpertTransport {
 
   package init(experts: Int) { localExperts = 0..<experts }
 
-  package func startDispatch(_ tokens: Tensor, _ routing: Routing) -> ExpertTransfer {
-    ExpertTransfer(state: routing, tensor: tokens)
+  package func startDispatch(_ tokens: KeptMatrix, _ routing: Routing) -> ExpertTransfer {
+    ExpertTransfer(state: routing, rows: tokens)
   }
 
   package func finishDispatch(_ transfer: ExpertTransfer) -> DispatchedTokens {
-    guard let rows = transfer.tensor, let routing = transfer.state as? Routing else {
+    guard let rows = transfer.rows, let routing = transfer.state as? Routing else {
       preconditionFailure("a dispatch is finished with the transfer that started it")
     }
     return DispatchedTokens(
@@ -85,13 +90,18 @@ package final class LocalTransport: ExpertTransport {
 
   package func finishCombine(_ transfer: ExpertTransfer) -> Tensor { arrived(transfer) }
 
-  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens)
+  package func startCombineGradient(_ gradient: KeptMatrix, _ tokens: DispatchedTokens)
     -> ExpertTransfer
   {
-    ExpertTransfer(tensor: gradient)
+    ExpertTransfer(rows: gradient)
   }
 
-  package func finishCombineGradient(_ transfer: ExpertTransfer) -> Tensor { arrived(transfer) }
+  package func finishCombineGradient(_ transfer: ExpertTransfer) -> KeptMatrix {
+    guard let rows = transfer.rows else {
+      preconditionFailure("a local transfer carries its rows")
+    }
+    return rows
+  }
 
   package func startDispatchGradient(
     _ gradient: Tensor, gates: Tensor, _ tokens: DispatchedTokens

@@ -1,15 +1,17 @@
 // The SwiGLU feed-forward of dense layers and of the shared experts.
 
 internal import Kernels
+internal import ModelSpec
 
 /// What a SwiGLU forward leaves for its backward.
 final class FeedForwardActivations {
-  let input: Tensor
-  /// [tokens, 2·width]: gate and up; the backward overwrites them with their gradients.
-  let gateUp: Tensor
-  let activated: Tensor
+  let input: KeptMatrix?
+  /// [tokens, 2·width]: gate and up. As numbers, the backward overwrites them with their gradients.
+  let gateUp: KeptMatrix
+  /// nil: computed again.
+  let activated: KeptMatrix?
 
-  init(input: Tensor, gateUp: Tensor, activated: Tensor) {
+  init(input: KeptMatrix?, gateUp: KeptMatrix, activated: KeptMatrix?) {
     self.input = input
     self.gateUp = gateUp
     self.activated = activated
@@ -19,28 +21,46 @@ final class FeedForwardActivations {
 final class FeedForward {
   let gateUp: Linear
   let down: Linear
+  let arithmetic: Arithmetic
 
   init(prefix: String, store: ParameterStore) {
     gateUp = store.linear(prefix + "gate_proj.weight", prefix + "up_proj.weight")
     down = store.linear(prefix + "down_proj.weight")
+    arithmetic = store.arithmetic
   }
 
-  /// y [tokens, hidden] = (silu(x Wgᵀ) · x Wuᵀ) Wdᵀ
-  func forward(_ x: Tensor) -> (Tensor, FeedForwardActivations) {
-    let hidden = gateUp.forward(x.matrix)
-    let activated = Tensor(x.rows, down.inputs)
-    swiGLU(hidden.matrix, gates: nil, into: activated.matrix)
-    let saved = FeedForwardActivations(input: x, gateUp: hidden, activated: activated)
-    return (down.forward(activated.matrix), saved)
+  /// y [tokens, hidden] = (silu(x Wgᵀ) · x Wuᵀ) Wdᵀ. The input is kept unless `keepsInput` is
+  /// false: the backward is then given it.
+  func forward(_ x: Tensor, keepsInput: Bool) -> (Tensor, FeedForwardActivations) {
+    let input = gateUp.operand(x)
+    let hidden = gateUp.forward(input)
+    let activated = down.operand(activate(hidden.matrix))
+    let saved = FeedForwardActivations(
+      input: keepsInput ? arithmetic.keep(input) : nil, gateUp: arithmetic.keepSwiGLUInput(hidden),
+      activated: arithmetic.recomputes(.recomputeSwiGLU) ? nil : arithmetic.keep(activated))
+    return (down.forward(activated), saved)
   }
 
-  /// The input half: dx [tokens, hidden]; leaves the weight half in `weights`.
-  func backward(_ dy: Tensor, _ saved: FeedForwardActivations, weights: WeightGradients) -> Tensor {
-    let dActivated = down.inputGradient(dy.matrix)
-    weights.linear(down, TensorView(dy), TensorView(saved.activated))
-    swiGLUGradient(
-      dActivated.matrix, gates: nil, gateUp: saved.gateUp.matrix, gateGradients: nil)
-    weights.linear(gateUp, TensorView(saved.gateUp), TensorView(saved.input))
-    return gateUp.inputGradient(saved.gateUp.matrix)
+  private func activate(_ gateUp: Matrix) -> Tensor {
+    let activated = Tensor(gateUp.rows, down.inputs)
+    swiGLU(gateUp, gates: nil, into: activated.matrix)
+    arithmetic.round(activated)
+    return activated
+  }
+
+  /// The input half: dx [tokens, hidden]; leaves the weight half in `weights`. `input` is the
+  /// forward's where it was not kept.
+  func backward(
+    _ dy: Tensor, _ saved: FeedForwardActivations, input: @autoclosure () -> KeptMatrix,
+    weights: WeightGradients
+  ) -> Tensor {
+    let hidden = saved.gateUp.load()
+    weights.linear(
+      down, TensorView(dy), saved.activated ?? down.keepInput(activate(hidden.matrix)))
+    let dActivated = down.inputGradient(down.gradientOperand(TensorView(dy)))
+    swiGLUGradient(dActivated.matrix, gates: nil, gateUp: hidden.matrix, gateGradients: nil)
+    arithmetic.round(hidden.matrix)
+    weights.linear(gateUp, hidden, saved.input ?? input())
+    return gateUp.inputGradient(gateUp.gradientOperand(hidden))
   }
 }

@@ -7,21 +7,21 @@ internal import ModelSpec
 
 /// What joining leaves for its backward.
 final class MTPJoin {
-  let hidden: Tensor
+  let hidden: KeptMatrix
   let hiddenInverse: Tensor
-  let embedded: Tensor
+  let embedded: KeptMatrix
   let embeddedInverse: Tensor
-  /// [tokens, 2·hidden], both norms side by side in the convention's order.
-  let joined: Tensor
+  /// [tokens, 2·hidden], both norms side by side in the convention's order, as the projection took
+  /// them; nil: computed again.
+  var joined: KeptMatrix?
   let tokens: [Int32]
 
-  init(hidden: Tensor, embedded: Tensor, tokens: [Int32]) {
+  init(hidden: KeptMatrix, embedded: KeptMatrix, tokens: [Int32]) {
     self.hidden = hidden
     self.embedded = embedded
     self.tokens = tokens
-    hiddenInverse = Tensor(1, hidden.rows)
-    embeddedInverse = Tensor(1, hidden.rows)
-    joined = Tensor(hidden.rows, 2 * hidden.columns)
+    hiddenInverse = Tensor(1, hidden.rows, for: .activations)
+    embeddedInverse = Tensor(1, hidden.rows, for: .activations)
   }
 }
 
@@ -36,6 +36,7 @@ final class MTPModule {
   let embedding: Parameter
   let block: TransformerBlock
   let head: LanguageModelHead
+  private var arithmetic: Arithmetic { projection.arithmetic }
 
   init(
     _ spec: ModelSpec, depth: Int, convention: MTPConvention, store: ParameterStore,
@@ -68,35 +69,49 @@ final class MTPModule {
   /// `depth` places ahead of them → the block's input.
   func join(_ hidden: Tensor, tokens: [Int32]) -> (Tensor, MTPJoin) {
     let embedded = Tensor(tokens.count, spec.hiddenSize)
-    gatherRows(embedding.value, tokens[...], into: embedded.matrix)
-    let saved = MTPJoin(hidden: hidden, embedded: embedded, tokens: tokens)
+    embedding.gatherRows(tokens[...], into: embedded.matrix)
+    let saved = MTPJoin(
+      hidden: arithmetic.keep(hidden), embedded: arithmetic.keep(embedded), tokens: tokens)
+    let joined = projection.operand(joinNorms(hidden.matrix, embedded.matrix, saved))
+    if !arithmetic.recomputes(.recomputeNorms) { saved.joined = arithmetic.keep(joined) }
+    return (projection.forward(joined), saved)
+  }
+
+  /// Both norms side by side [tokens, 2·hidden].
+  private func joinNorms(_ hidden: Matrix, _ embedded: Matrix, _ saved: MTPJoin) -> Tensor {
+    let joined = Tensor(hidden.rows, 2 * hidden.columns)
     let epsilon = Float(spec.rmsNormEpsilon)
     rmsNorm(
-      hidden.matrix, weight: hiddenNorm.value.base, epsilon: epsilon,
-      into: saved.joined.matrix.columns(hiddenColumns), inverse: saved.hiddenInverse.base)
+      hidden, weight: hiddenNorm.value.base, epsilon: epsilon,
+      into: joined.matrix.columns(hiddenColumns), inverse: saved.hiddenInverse.base)
     rmsNorm(
-      embedded.matrix, weight: embeddingNorm.value.base, epsilon: epsilon,
-      into: saved.joined.matrix.columns(embeddingColumns), inverse: saved.embeddedInverse.base)
-    return (projection.forward(saved.joined.matrix), saved)
+      embedded, weight: embeddingNorm.value.base, epsilon: epsilon,
+      into: joined.matrix.columns(embeddingColumns), inverse: saved.embeddedInverse.base)
+    arithmetic.round(joined)
+    return joined
   }
 
   /// The gradient of the hidden state [tokens, hidden]; the embedding's goes to the weight half.
   func joinBackward(_ dx: Tensor, _ saved: MTPJoin, weights: WeightGradients) -> Tensor {
-    let dJoined = projection.inputGradient(dx.matrix)
-    weights.linear(projection, TensorView(dx), TensorView(saved.joined))
-    func through(_ norm: Parameter, _ columns: Range<Int>, _ x: Tensor, _ inverse: Tensor)
+    let (hidden, embedded) = (saved.hidden.load(), saved.embedded.load())
+    let dJoined = projection.inputGradient(projection.gradientOperand(TensorView(dx)))
+    weights.linear(
+      projection, TensorView(dx),
+      saved.joined
+        ?? projection.keepInput(joinNorms(hidden.matrix, embedded.matrix, saved)))
+    func through(_ norm: Parameter, _ columns: Range<Int>, _ x: TensorView, _ inverse: Tensor)
       -> Tensor
     {
-      let gradient = Tensor(x.rows, x.columns)
+      let gradient = Tensor(x.matrix.rows, x.matrix.columns)
       rmsNormInputGradient(
         dJoined.matrix.columns(columns), x: x.matrix, weight: norm.value.base,
         inverse: inverse.base, into: gradient.matrix)
+      arithmetic.round(gradient)
       weights.norm(norm, dJoined.matrix.columns(columns), x.matrix, inverse)
       return gradient
     }
-    let dEmbedded = through(
-      embeddingNorm, embeddingColumns, saved.embedded, saved.embeddedInverse)
+    let dEmbedded = through(embeddingNorm, embeddingColumns, embedded, saved.embeddedInverse)
     weights.embedding(embedding, dEmbedded, tokens: saved.tokens)
-    return through(hiddenNorm, hiddenColumns, saved.hidden, saved.hiddenInverse)
+    return through(hiddenNorm, hiddenColumns, hidden, saved.hiddenInverse)
   }
 }

@@ -2,7 +2,9 @@
 // in memory: weights that share their input (gate and up, the two down-projections of MLA) side by
 // side, so that they can be multiplied as one.
 
+package import Kernels
 package import ModelSpec
+internal import NumberFormats
 
 package enum ModelParameters {
   package static let embedding = "model.embed_tokens.weight"
@@ -87,6 +89,17 @@ package enum ModelParameters {
   /// Name of the router bias of a layer in a checkpoint.
   package static func biasName(layer: Int) -> String {
     "model.layers.\(layer).mlp.gate.e_score_correction_bias"
+  }
+
+  /// How a rank works with a weight: as the FP32 number it is (nil: norms, and all under FP32), in
+  /// BF16 (embedding, head and router), or as the precision has it (report section 3.3.1).
+  package static func workingCode(of shape: ParameterShape, _ numerics: Numerics) -> StorageCode? {
+    guard shape.isMatrix, numerics.precision != .fp32 else { return nil }
+    let staysHigh =
+      shape.name == embedding || shape.name == "lm_head.weight"
+      || shape.name.hasSuffix(".mlp.gate.weight")
+    if staysHigh || numerics.precision == .bf16 { return .bf16 }
+    return .e4m3(numerics.scaling == .tiles ? .block : .tensor, .float)
   }
 
   private static func attentionShapes(_ spec: ModelSpec, _ prefix: String) -> [ParameterShape] {

@@ -5,49 +5,79 @@
 internal import Kernels
 internal import ModelSpec
 
-/// What a forward leaves for its backward.
+/// What a forward leaves for its backward. What is computed again is nil.
 final class AttentionActivations {
-  let input: Tensor
-  /// The normed input [tokens, hidden] of the down-projections, with 1 / rms by row.
-  let normed: Tensor
+  let input: KeptMatrix
+  /// 1 / rms of each row of the input and of the two latents.
   let inverse: Tensor
-  /// [query latent (or query) | key-value latent | rotary key], the rotary parts rotated.
-  let down: Tensor
-  var queryNormed: Tensor?
   let queryInverse: Tensor
-  let query: TensorView
-  let latentNormed: Tensor
   let latentInverse: Tensor
-  /// [tokens, heads · (nope + value)]
-  let keyValue: Tensor
-  let keys: Tensor
-  let output: Tensor
+  /// Inputs of the down-projections and of the up-projections, as they took them.
+  let normed: KeptMatrix?
+  let queryNormed: KeptMatrix?
+  let latentNormed: KeptMatrix?
+  /// [query latent (or query) | key-value latent | rotary key], the rotary parts rotated.
+  let down: KeptMatrix
+  let projected: KeptProjections?
+  /// Of the core [tokens, heads · value].
+  let output: KeptMatrix
   let logSum: Tensor
 
   init(
-    input: Tensor, normed: Tensor, inverse: Tensor, down: Tensor, queryNormed: Tensor?,
-    queryInverse: Tensor, query: TensorView, latentNormed: Tensor, latentInverse: Tensor,
-    keyValue: Tensor, keys: Tensor, output: Tensor, logSum: Tensor
+    input: KeptMatrix, norms: AttentionNorms, keepsNorms: Bool, down: KeptMatrix,
+    projected: KeptProjections?, output: KeptMatrix, logSum: Tensor
   ) {
     self.input = input
-    self.normed = normed
-    self.inverse = inverse
+    inverse = norms.inverse
+    queryInverse = norms.queryInverse
+    latentInverse = norms.latentInverse
+    normed = keepsNorms ? norms.normed : nil
+    queryNormed = keepsNorms ? norms.queryNormed : nil
+    latentNormed = keepsNorms ? norms.latentNormed : nil
     self.down = down
-    self.queryNormed = queryNormed
-    self.queryInverse = queryInverse
-    self.query = query
-    self.latentNormed = latentNormed
-    self.latentInverse = latentInverse
-    self.keyValue = keyValue
-    self.keys = keys
+    self.projected = projected
     self.output = output
     self.logSum = logSum
+    for tensor in [inverse, queryInverse, latentInverse, logSum] { tensor.count(as: .activations) }
   }
+}
+
+/// Outputs of the three norms of MLA, as kept, with 1 / rms by row.
+struct AttentionNorms {
+  let inverse: Tensor
+  let queryInverse: Tensor
+  let latentInverse: Tensor
+  var normed: KeptMatrix?
+  var queryNormed: KeptMatrix?
+  var latentNormed: KeptMatrix?
+
+  init(tokens: Int) {
+    inverse = Tensor(1, tokens)
+    queryInverse = Tensor(1, tokens)
+    latentInverse = Tensor(1, tokens)
+  }
+}
+
+/// Queries, keys and values, rotated. A query without compression is part of `down`.
+struct Projections {
+  let query: TensorView
+  /// [tokens, heads · (nope + value)]
+  let keyValue: Tensor
+  /// [tokens, heads · query]: each head's own part, then the shared rotary part.
+  let keys: Tensor
+}
+
+/// The same, kept. No query where it is part of `down`.
+struct KeptProjections {
+  let query: KeptMatrix?
+  let keyValue: KeptMatrix
+  let keys: KeptMatrix
 }
 
 /// The attention half of a block, with the norm before it.
 final class MultiHeadLatentAttention {
   let spec: ModelSpec
+  let arithmetic: Arithmetic
   let rotary: RotaryEmbedding
   let inputNorm: Parameter
   let downProjection: Linear
@@ -63,6 +93,7 @@ final class MultiHeadLatentAttention {
   init(_ spec: ModelSpec, prefix: String, store: ParameterStore, rotary: RotaryEmbedding) {
     self.spec = spec
     self.rotary = rotary
+    arithmetic = store.arithmetic
     let attention = prefix + "self_attn."
     inputNorm = store[prefix + "input_layernorm.weight"]
     if spec.queryCompression != nil {
@@ -82,22 +113,22 @@ final class MultiHeadLatentAttention {
   }
 
   /// Columns of `down`: query (latent), key-value latent, rotary key.
-  private var queryColumns: Range<Int> {
+  var queryColumns: Range<Int> {
     0..<(spec.queryCompression ?? spec.heads * spec.queryHeadDim)
   }
-  private var latentColumns: Range<Int> {
+  var latentColumns: Range<Int> {
     queryColumns.upperBound..<(queryColumns.upperBound + spec.keyValueCompression)
   }
-  private var rotaryColumns: Range<Int> {
+  var rotaryColumns: Range<Int> {
     latentColumns.upperBound..<(latentColumns.upperBound + spec.ropeHeadDim)
   }
 
-  private func valueColumns(_ head: Int) -> Range<Int> {
+  func valueColumns(_ head: Int) -> Range<Int> {
     let start = head * (spec.nopeHeadDim + spec.valueHeadDim) + spec.nopeHeadDim
     return start..<(start + spec.valueHeadDim)
   }
 
-  private func shape(_ sequences: Int, _ length: Int) -> AttentionShape {
+  func shape(_ sequences: Int, _ length: Int) -> AttentionShape {
     AttentionShape(
       sequences: sequences, length: length, heads: spec.heads, query: spec.queryHeadDim,
       value: spec.valueHeadDim, scale: rotary.softmaxScale)
@@ -105,61 +136,96 @@ final class MultiHeadLatentAttention {
 
   /// x [sequences·length, hidden] → attention's output [tokens, hidden], residual not added.
   func forward(_ x: Tensor, sequences: Int, length: Int) -> (Tensor, AttentionActivations) {
-    let tokens = x.rows
-    let inverse = Tensor(1, tokens)
-    let normed = Tensor(tokens, spec.hiddenSize)
-    rmsNorm(
-      x.matrix, weight: inputNorm.value.base, epsilon: Float(spec.rmsNormEpsilon),
-      into: normed.matrix, inverse: inverse.base)
-    let down = downProjection.forward(normed.matrix)
+    let keepsNorms = !arithmetic.recomputes(.recomputeNorms)
+    var norms = AttentionNorms(tokens: x.rows)
+    let normed = downProjection.operand(
+      norm(x.matrix, inputNorm, Float(spec.rmsNormEpsilon), norms.inverse))
+    if keepsNorms { norms.normed = arithmetic.keep(normed) }
+    let down = downProjection.forward(normed)
+    let projections = project(down, length: length, rotates: true, norms: &norms)
 
-    let queryInverse = Tensor(1, tokens)
-    var queryNormed: Tensor?
+    let output = Tensor(x.rows, spec.heads * spec.valueHeadDim)
+    let logSum = Tensor(sequences * spec.heads, length)
+    AttentionCore.forward(
+      shape(sequences, length), q: projections.query.matrix, k: projections.keys.matrix,
+      v: projections.keyValue.matrix, valueColumns: valueColumns, output: output.matrix,
+      logSum: logSum)
+    arithmetic.round(output)
+    let activations = AttentionActivations(
+      input: arithmetic.keep(x), norms: norms, keepsNorms: keepsNorms,
+      down: arithmetic.keep(down),
+      projected: arithmetic.recomputes(.recomputeUpProjections) ? nil : keep(projections),
+      output: arithmetic.keepAttentionOutput(output), logSum: logSum)
+    return (outputProjection.forward(outputProjection.operand(output)), activations)
+  }
+
+  /// RMSNorm of x, in BF16 if activations are; keeps 1 / rms by row in `inverse`.
+  func norm(_ x: Matrix, _ weight: Parameter, _ epsilon: Float, _ inverse: Tensor) -> Tensor {
+    let normed = Tensor(x.rows, x.columns)
+    rmsNorm(
+      x, weight: weight.value.base, epsilon: epsilon, into: normed.matrix, inverse: inverse.base)
+    arithmetic.round(normed)
+    return normed
+  }
+
+  private func keep(_ projections: Projections) -> KeptProjections {
+    KeptProjections(
+      query: queryUp == nil ? nil : arithmetic.keep(projections.query),
+      keyValue: arithmetic.keep(projections.keyValue), keys: arithmetic.keep(projections.keys))
+  }
+
+  /// Queries, keys and values from the latents. With `rotates` the rotary parts of `down` are
+  /// rotated in place; without, they were before.
+  func project(_ down: Tensor, length: Int, rotates: Bool, norms: inout AttentionNorms)
+    -> Projections
+  {
+    let keepsNorms = !arithmetic.recomputes(.recomputeNorms)
     let query: TensorView
     if let queryNorm, let queryUp {
-      let latent = Tensor(tokens, queryColumns.count)
-      rmsNorm(
-        down.matrix.columns(queryColumns), weight: queryNorm.value.base,
-        epsilon: Self.latentEpsilon, into: latent.matrix, inverse: queryInverse.base)
-      queryNormed = latent
-      query = TensorView(queryUp.forward(latent.matrix))
+      let latent = queryUp.operand(
+        norm(
+          down.matrix.columns(queryColumns), queryNorm, Self.latentEpsilon, norms.queryInverse))
+      if keepsNorms { norms.queryNormed = arithmetic.keep(latent) }
+      query = TensorView(queryUp.forward(latent))
     } else {
       query = TensorView(down, columns: queryColumns)
     }
-
-    let latentInverse = Tensor(1, tokens)
-    let latentNormed = Tensor(tokens, spec.keyValueCompression)
-    rmsNorm(
-      down.matrix.columns(latentColumns), weight: latentNorm.value.base,
-      epsilon: Self.latentEpsilon, into: latentNormed.matrix, inverse: latentInverse.base)
-    let keyValue = keyValueUp.forward(latentNormed.matrix)
-    let keys = assembleKeys(query.matrix, down, keyValue, length: length)
-
-    let output = Tensor(tokens, spec.heads * spec.valueHeadDim)
-    let logSum = Tensor(sequences * spec.heads, length)
-    AttentionCore.forward(
-      shape(sequences, length), q: query.matrix, k: keys.matrix, v: keyValue.matrix,
-      valueColumns: valueColumns, output: output.matrix, logSum: logSum)
-    let activations = AttentionActivations(
-      input: x, normed: normed, inverse: inverse, down: down, queryNormed: queryNormed,
-      queryInverse: queryInverse, query: query, latentNormed: latentNormed,
-      latentInverse: latentInverse, keyValue: keyValue, keys: keys, output: output, logSum: logSum)
-    return (outputProjection.forward(output.matrix), activations)
+    let latent = keyValueUp.operand(
+      norm(
+        down.matrix.columns(latentColumns), latentNorm, Self.latentEpsilon, norms.latentInverse))
+    if keepsNorms { norms.latentNormed = arithmetic.keep(latent) }
+    let keyValue = keyValueUp.forward(latent)
+    if rotates { rotate(down.matrix.columns(rotaryColumns), length: length) }
+    if rotates || queryUp != nil { rotateQueries(query.matrix, length: length) }
+    return Projections(
+      query: query, keyValue: keyValue, keys: assembleKeys(down, keyValue))
   }
 
-  /// Rotates the query's and the key's rotary parts in place and lays out K [tokens, heads·query]:
-  /// each head's own part, then the shared rotary part.
-  private func assembleKeys(_ query: Matrix, _ down: Tensor, _ keyValue: Tensor, length: Int)
-    -> Tensor
-  {
+  /// The shared rotary key, in place.
+  private func rotate(_ shared: Matrix, length: Int) {
+    for token in 0..<shared.rows { rotary.rotate(shared.row(token), position: token % length) }
+    arithmetic.round(shared)
+  }
+
+  /// The rotary part of every head's query, in place.
+  private func rotateQueries(_ query: Matrix, length: Int) {
+    for token in 0..<query.rows {
+      for head in 0..<spec.heads {
+        rotary.rotate(
+          query.row(token) + head * spec.queryHeadDim + spec.nopeHeadDim,
+          position: token % length)
+      }
+    }
+    arithmetic.round(query)
+  }
+
+  /// Lays out K [tokens, heads·query]: each head's own part, then the shared rotary part.
+  private func assembleKeys(_ down: Tensor, _ keyValue: Tensor) -> Tensor {
     let (nope, rope) = (spec.nopeHeadDim, spec.ropeHeadDim)
     let keys = Tensor(down.rows, spec.heads * spec.queryHeadDim)
     for token in 0..<down.rows {
-      let position = token % length
       let shared = down.matrix.row(token) + rotaryColumns.lowerBound
-      rotary.rotate(shared, position: position)
       for head in 0..<spec.heads {
-        rotary.rotate(query.row(token) + head * (nope + rope) + nope, position: position)
         let key = keys.matrix.row(token) + head * (nope + rope)
         key.update(
           from: keyValue.matrix.row(token) + head * (nope + spec.valueHeadDim), count: nope)
@@ -167,87 +233,5 @@ final class MultiHeadLatentAttention {
       }
     }
     return keys
-  }
-
-  /// Input half of x + attention(x): `dOutput` [tokens, hidden] is the sum's gradient; returns
-  /// that of x. The weight half goes to `weights`.
-  func backward(
-    _ dOutput: Tensor, _ saved: AttentionActivations, sequences: Int, length: Int,
-    weights: WeightGradients
-  ) -> Tensor {
-    let tokens = dOutput.rows
-    let dCore = outputProjection.inputGradient(dOutput.matrix)
-    weights.linear(outputProjection, TensorView(dOutput), TensorView(saved.output))
-
-    let dDown = Tensor(tokens, downProjection.outputs)
-    let dKeyValue = Tensor(tokens, keyValueUp.outputs)
-    let dQuery =
-      queryUp == nil
-      ? TensorView(dDown, columns: queryColumns)
-      : TensorView(Tensor(tokens, spec.heads * spec.queryHeadDim))
-    coreBackward(dCore, saved, shape(sequences, length), dDown, dKeyValue, dQuery.matrix)
-
-    if let queryNorm, let queryUp, let queryNormed = saved.queryNormed {
-      let dLatent = queryUp.inputGradient(dQuery.matrix)
-      weights.linear(queryUp, dQuery, TensorView(queryNormed))
-      rmsNormInputGradient(
-        dLatent.matrix, x: saved.down.matrix.columns(queryColumns),
-        weight: queryNorm.value.base, inverse: saved.queryInverse.base,
-        into: dDown.matrix.columns(queryColumns))
-      weights.norm(
-        queryNorm, dLatent.matrix, saved.down.matrix.columns(queryColumns), saved.queryInverse)
-    }
-    let dLatent = keyValueUp.inputGradient(dKeyValue.matrix)
-    weights.linear(keyValueUp, TensorView(dKeyValue), TensorView(saved.latentNormed))
-    rmsNormInputGradient(
-      dLatent.matrix, x: saved.down.matrix.columns(latentColumns),
-      weight: latentNorm.value.base, inverse: saved.latentInverse.base,
-      into: dDown.matrix.columns(latentColumns))
-    weights.norm(
-      latentNorm, dLatent.matrix, saved.down.matrix.columns(latentColumns), saved.latentInverse)
-
-    let dNormed = downProjection.inputGradient(dDown.matrix)
-    weights.linear(downProjection, TensorView(dDown), TensorView(saved.normed))
-    let dx = Tensor(tokens, spec.hiddenSize)
-    rmsNormInputGradient(
-      dNormed.matrix, x: saved.input.matrix, weight: inputNorm.value.base,
-      inverse: saved.inverse.base, into: dx.matrix, residual: dOutput.matrix)
-    weights.norm(inputNorm, dNormed.matrix, saved.input.matrix, saved.inverse)
-    return dx
-  }
-
-  /// Through the attention core and the rotations: fills dQuery, dKeyValue and the rotary columns
-  /// of dDown.
-  private func coreBackward(
-    _ dCore: Tensor, _ saved: AttentionActivations, _ shape: AttentionShape, _ dDown: Tensor,
-    _ dKeyValue: Tensor, _ dQuery: Matrix
-  ) {
-    let (nope, rope) = (spec.nopeHeadDim, spec.ropeHeadDim)
-    let rotaryGradient = dDown.matrix.columns(rotaryColumns)
-    AttentionCore.backward(
-      shape, q: saved.query.matrix, k: saved.keys.matrix, v: saved.keyValue.matrix,
-      valueColumns: valueColumns, output: saved.output.matrix, logSum: saved.logSum,
-      dOutput: dCore.matrix, dQ: dQuery, dV: dKeyValue.matrix
-    ) { sequence, head, dK in
-      let column = head * (nope + spec.valueHeadDim)
-      for i in 0..<shape.length {
-        let token = sequence * shape.length + i
-        (dKeyValue.matrix.row(token) + column).update(from: dK.row(i), count: nope)
-        let target = rotaryGradient.row(token)
-        if head == 0 {
-          target.update(from: dK.row(i) + nope, count: rope)
-        } else {
-          add(dK.row(i) + nope, to: target, count: rope)
-        }
-      }
-    }
-    for token in 0..<dCore.rows {
-      let position = token % shape.length
-      rotary.rotate(rotaryGradient.row(token), position: position, direction: -1)
-      for head in 0..<spec.heads {
-        rotary.rotate(
-          dQuery.row(token) + head * (nope + rope) + nope, position: position, direction: -1)
-      }
-    }
   }
 }

@@ -1,7 +1,11 @@
 // Parameters live side by side in flat buffers, one buffer for each group of ranks that holds the
-// same parameters, so that ZeRO-1 can scatter and gather them without copying.
+// same parameters, so that ZeRO-1 can scatter and gather them without copying. Under FP32 a rank
+// works with these numbers. Under BF16 and FP8 it works with codes of them, and the numbers are
+// there only while they are being set or saved: the master weights are the optimizer's.
 
 package import Kernels
+package import ModelSpec
+internal import NumberFormats
 
 /// Name and shape of one weight; a norm's is [1, size].
 package struct ParameterShape: Equatable, Sendable {
@@ -19,26 +23,47 @@ package struct ParameterShape: Equatable, Sendable {
   package var isMatrix: Bool { rows > 1 }
 }
 
-/// One weight and its gradient, views into a group's flat buffers.
+/// One weight and its gradient.
 package final class Parameter {
   package let shape: ParameterShape
   /// Offset in the group's buffers, in floats.
   package let offset: Int
-  package let value: Matrix
   package let gradient: Matrix
   /// Whether the gradient holds something of this step; if not, the first to add overwrites.
   fileprivate(set) var hasGradient = true
-  private let storage: (Tensor, Tensor)
+  /// The weight as its products take it, under BF16 and FP8.
+  let working: StoredMatrix?
+  fileprivate var numbers: UnsafeMutablePointer<Float>?
+  private let gradientOwner: Tensor
 
-  init(_ shape: ParameterShape, offset: Int, values: Tensor, gradients: Tensor) {
+  fileprivate init(
+    _ shape: ParameterShape, offset: Int, working: StorageCode?, gradients: Tensor
+  ) {
     self.shape = shape
     self.offset = offset
-    value = Matrix(values.base + offset, shape.rows, shape.columns)
+    self.working = working.map { StoredMatrix(shape.rows, shape.columns, $0, for: .parameters) }
     gradient = Matrix(gradients.base + offset, shape.rows, shape.columns)
-    storage = (values, gradients)
+    gradientOwner = gradients
   }
 
   package var name: String { shape.name }
+
+  /// The FP32 numbers: those of norms always, of a matrix while its group is expanded.
+  package var value: Matrix {
+    guard let numbers else {
+      preconditionFailure("the master weights of \(name) are the optimizer's")
+    }
+    return Matrix(numbers, shape.rows, shape.columns)
+  }
+
+  /// Row i of `x` = row `indices[i]`.
+  func gatherRows(_ indices: ArraySlice<Int32>, into x: Matrix) {
+    if let working {
+      working.gatherRows(indices, into: x)
+    } else {
+      Kernels.gatherRows(value, indices, into: x)
+    }
+  }
 
   /// Makes the gradient ready to be added to, element by element.
   func accumulation() -> Matrix {
@@ -48,40 +73,128 @@ package final class Parameter {
     }
     return gradient
   }
+
+  func markGradient() { hasGradient = true }
 }
 
 /// Parameters that the same ranks hold: values and gradients in one flat buffer each.
 package final class ParameterGroup {
   package let label: String
   package let parameters: [Parameter]
-  /// [1, total]
-  package let values: Tensor
+  package let count: Int
+  /// [1, count]
   package let gradients: Tensor
+  /// Whether the rank works with codes.
+  package let isLow: Bool
+  /// The numbers [1, count]: always under FP32, otherwise while expanded.
+  private var numbers: Tensor?
+  /// The numbers of norms, side by side, where the group is not expanded.
+  private let norms: Tensor
 
-  package init(label: String, shapes: [ParameterShape]) {
+  /// All weights are zero, and the group is expanded.
+  package init(label: String, shapes: [ParameterShape], numerics: Numerics = Numerics()) {
     self.label = label
-    let total = shapes.reduce(0) { $0 + $1.count }
-    values = .zeros(1, total)
-    gradients = .zeros(1, total)
+    count = shapes.reduce(0) { $0 + $1.count }
+    isLow = numerics.precision != .fp32
+    gradients = .zeros(1, count, for: .gradients)
     var offset = 0
     var list: [Parameter] = []
     for shape in shapes {
-      list.append(Parameter(shape, offset: offset, values: values, gradients: gradients))
+      let code = ModelParameters.workingCode(of: shape, numerics)
+      list.append(Parameter(shape, offset: offset, working: code, gradients: gradients))
       offset += shape.count
     }
     parameters = list
+    let normCount = isLow ? list.filter { $0.working == nil }.reduce(0) { $0 + $1.shape.count } : 0
+    norms = Tensor(1, normCount, for: .parameters)
+    expand().fill(0)
   }
 
-  package var count: Int { values.count }
+  /// The numbers of all weights [1, count], one after the other. Under BF16 and FP8 their contents
+  /// are undefined where `expand()` had to make room for them.
+  package var values: Tensor {
+    guard let numbers else { preconditionFailure("the group \(label) is not expanded") }
+    return numbers
+  }
+
+  /// Makes room for the FP32 numbers of all weights.
+  @discardableResult
+  package func expand() -> Tensor {
+    if let numbers { return numbers }
+    let tensor = Tensor(1, count, for: isLow ? .emulation : .parameters)
+    numbers = tensor
+    for parameter in parameters { parameter.numbers = tensor.base + parameter.offset }
+    return tensor
+  }
+
+  /// Under BF16 and FP8, lets go of the numbers; codes are as they were.
+  package func collapse() {
+    guard isLow else { return }
+    numbers = nil
+    var next = norms.base
+    for parameter in parameters {
+      parameter.numbers = parameter.working == nil ? next : nil
+      if parameter.working == nil { next += parameter.shape.count }
+    }
+  }
+
+  /// Makes the codes of all weights from those of their master weights in BF16 [count], and lets
+  /// go of the numbers.
+  package func adopt(bf16 codes: UnsafePointer<UInt8>) {
+    collapse()
+    for parameter in parameters {
+      let source = codes + 2 * parameter.offset
+      switch parameter.working?.code {
+      case .bf16:
+        parameter.working?.codes.update(from: source, count: 2 * parameter.shape.count)
+      case .some:
+        let scratch = Tensor(parameter.shape.rows, parameter.shape.columns, for: .emulation)
+        NumberFormat.bf16.decode(source, count: scratch.count, into: scratch.base)
+        parameter.working?.store(scratch.matrix)
+      case nil:
+        NumberFormat.bf16.decode(
+          source, count: parameter.shape.count, into: parameter.value.base)
+      }
+    }
+  }
+
+  /// The same from the numbers, after they were set.
+  package func adoptValues() {
+    guard isLow else { return }
+    let codes = StoredMatrix(1, count, .bf16, for: .emulation)
+    codes.store(values.matrix)
+    adopt(bf16: codes.codes)
+  }
+
+  /// A number that tells one state of the weights that the rank works with from another.
+  package var digest: UInt64 {
+    var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+    func add(_ word: UInt64) { digest = (digest ^ word) &* 0x100_0000_01b3 }
+    if !isLow {
+      for value in values.buffer { add(UInt64(value.bitPattern)) }
+      return digest
+    }
+    for parameter in parameters {
+      if let working = parameter.working {
+        for byte in 0..<working.codeBytes { add(UInt64(working.codes[byte])) }
+        for scale in 0..<working.scaleCount { add(UInt64(working.scales[scale].bitPattern)) }
+      } else {
+        for i in 0..<parameter.shape.count { add(UInt64(parameter.value.base[i].bitPattern)) }
+      }
+    }
+    return digest
+  }
 }
 
 /// All parameters of a rank, by name.
 package final class ParameterStore {
   package let groups: [ParameterGroup]
   private let byName: [String: Parameter]
+  let arithmetic: Arithmetic
 
-  package init(groups: [ParameterGroup]) {
+  package init(groups: [ParameterGroup], numerics: Numerics = Numerics()) {
     self.groups = groups
+    arithmetic = Arithmetic(numerics)
     var byName: [String: Parameter] = [:]
     for group in groups {
       for parameter in group.parameters { byName[parameter.name] = parameter }
@@ -101,18 +214,7 @@ package final class ParameterStore {
   /// A linear layer over one weight, or over several that share their input and stand side by
   /// side in the flat buffer (gate and up; the two down-projections of MLA).
   package func linear(_ names: String...) -> Linear {
-    let parts = names.map { self[$0] }
-    var rows = 0
-    for part in parts {
-      precondition(
-        part.value.base == parts[0].value.base + rows * part.value.columns,
-        "fused weights stand side by side: \(names)")
-      rows += part.value.rows
-    }
-    let columns = parts[0].value.columns
-    return Linear(
-      weight: Matrix(parts[0].value.base, rows, columns),
-      gradient: Matrix(parts[0].gradient.base, rows, columns), parameters: parts)
+    Linear(names.map { self[$0] }, arithmetic)
   }
 
   /// Begins a new sum of gradients. Their memory is stale until `completeGradients()`.
@@ -130,36 +232,4 @@ package final class ParameterStore {
   }
 
   package var parameterCount: Int { groups.reduce(0) { $0 + $1.count } }
-}
-
-/// Y = X Wᵀ, W [out, in], with its gradient buffer.
-package struct Linear {
-  package let weight: Matrix
-  package let gradient: Matrix
-  let parameters: [Parameter]
-
-  package var outputs: Int { weight.rows }
-  package var inputs: Int { weight.columns }
-
-  /// dW += dYᵀ X
-  func addGradient(_ dy: Matrix, _ x: Matrix) {
-    if x.rows == 0 { return }
-    let first = !parameters[0].hasGradient
-    transposedMultiply(dy, x, into: gradient, beta: first ? 0 : 1)
-    if first { for part in parameters { part.hasGradient = true } }
-  }
-
-  /// [tokens, out]
-  func forward(_ x: Matrix) -> Tensor {
-    let y = Tensor(x.rows, outputs)
-    multiplyTransposed(x, weight, into: y.matrix)
-    return y
-  }
-
-  /// dX [tokens, in] = dY W
-  func inputGradient(_ dy: Matrix) -> Tensor {
-    let dx = Tensor(dy.rows, inputs)
-    multiply(dy, weight, into: dx.matrix)
-    return dx
-  }
 }

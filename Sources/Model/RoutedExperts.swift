@@ -5,117 +5,113 @@
 internal import Kernels
 internal import ModelSpec
 
-/// What the experts' forward leaves for its backward: assignments sorted by expert.
-final class ExpertActivations {
-  let tokens: DispatchedTokens
-  /// Received row and slot of each assignment, and where each expert's assignments start.
-  var rows: [Int32] = []
-  var slots: [Int32] = []
-  var starts: [Int] = []
-  let gates: Tensor
-  /// [assignments, 2·width], overwritten with gradients in the backward.
-  let gateUp: Tensor
-  let activated: Tensor
-  /// Output gradients [received, hidden]; set by the input half for the weight half.
-  var outputGradient: Tensor?
-
-  init(_ tokens: DispatchedTokens, experts: Int, width: Int) {
-    self.tokens = tokens
-    let slotsPerToken = tokens.rows.rows == 0 ? 0 : tokens.experts.count / tokens.rows.rows
-    var counts = Array(repeating: 0, count: experts)
-    for expert in tokens.experts where expert >= 0 { counts[Int(expert)] += 1 }
-    starts = [0]
-    for count in counts { starts.append(starts[starts.count - 1] + count) }
-    let total = starts[experts]
-    rows = Array(repeating: 0, count: total)
-    slots = Array(repeating: 0, count: total)
-    gates = Tensor(1, total)
-    var next = starts
-    for slot in tokens.experts.indices {
-      let expert = Int(tokens.experts[slot])
-      if expert < 0 { continue }
-      let place = next[expert]
-      next[expert] += 1
-      rows[place] = Int32(slot / slotsPerToken)
-      slots[place] = Int32(slot)
-      gates.base[place] = tokens.gates[slot]
-    }
-    gateUp = Tensor(total, 2 * width)
-    activated = Tensor(total, width)
-  }
-
-  func assignments(_ expert: Int) -> Range<Int> { starts[expert]..<starts[expert + 1] }
-
-  var largest: Int {
-    var most = 0
-    for expert in 0..<(starts.count - 1) { most = max(most, assignments(expert).count) }
-    return most
-  }
-}
-
 package final class RoutedExperts {
   let hidden: Int
   let width: Int
   let gateUp: [Linear]
   let down: [Linear]
+  let arithmetic: Arithmetic
 
   init(_ spec: ModelSpec, prefix: String, experts: Range<Int>, store: ParameterStore) {
     hidden = spec.hiddenSize
     width = spec.expertIntermediateSize
+    arithmetic = store.arithmetic
     gateUp = experts.map {
       store.linear("\(prefix)\($0).gate_proj.weight", "\(prefix)\($0).up_proj.weight")
     }
     down = experts.map { store.linear("\(prefix)\($0).down_proj.weight") }
   }
 
+  /// Numbers that one expert works on at a time.
+  private func scratch(_ rows: Int, _ columns: Int) -> Tensor { Tensor(rows, columns) }
+
   /// Sum over a received token's local experts of gate · expert(token): [received, hidden].
   func forward(_ tokens: DispatchedTokens) -> (Tensor, ExpertActivations) {
-    let saved = ExpertActivations(tokens, experts: gateUp.count, width: width)
+    let saved = ExpertActivations(
+      tokens, experts: gateUp.count, width: width, arithmetic: arithmetic)
     let output = Tensor.zeros(tokens.rows.rows, hidden)
-    let scratch = Tensor(saved.largest, hidden)
+    let rows = scratch(saved.largest, hidden)
+    let inner = saved.gateUp.isNumbers ? nil : scratch(saved.largest, 2 * width)
+    let outer = saved.activated?.isNumbers == true ? nil : scratch(saved.largest, width)
     for expert in gateUp.indices {
       let range = saved.assignments(expert)
       if range.isEmpty { continue }
-      let x = scratch.matrix.rows(0..<range.count)
-      gatherRows(tokens.rows.matrix, saved.rows[range], into: x)
-      let inner = saved.gateUp.matrix.rows(range)
-      multiplyTransposed(x, gateUp[expert].weight, into: inner)
-      let activated = saved.activated.matrix.rows(range)
-      swiGLU(inner, gates: saved.gates.base + range.lowerBound, into: activated)
-      multiplyTransposed(activated, down[expert].weight, into: x)
+      let x = rows.matrix.rows(0..<range.count)
+      tokens.rows.gatherRows(saved.rows[range], into: x)
+      let hidden = saved.gateUp.place(range, scratch: inner)
+      gateUp[expert].forward(x, into: hidden)
+      arithmetic.round(hidden)
+      saved.gateUp.store(hidden, at: range)
+      let activated = saved.activated?.place(range, scratch: outer) ?? place(range, outer)
+      swiGLU(hidden, gates: saved.gates.base + range.lowerBound, into: activated)
+      arithmetic.round(activated)
+      if let kept = saved.activated, case .e4m3 = arithmetic.operandCode {
+        kept.store(activated, at: range, dequantised: activated)
+      } else {
+        saved.activated?.store(activated, at: range)
+        arithmetic.quantise(activated)
+      }
+      down[expert].forward(activated, into: x)
       scatterAddRows(x, saved.rows[range], into: output.matrix)
     }
+    arithmetic.round(output)
     return (output, saved)
   }
 
+  private func place(_ range: Range<Int>, _ scratch: Tensor?) -> Matrix {
+    guard let scratch else { preconditionFailure("what is not kept has room to be made in") }
+    return scratch.matrix.rows(0..<range.count)
+  }
+
   /// The input half: row gradients [received, hidden] and gate gradients [received, slots].
-  func backward(_ dOutput: Tensor, _ saved: ExpertActivations) -> (rows: Tensor, gates: Tensor) {
+  func backward(_ dOutput: KeptMatrix, _ saved: ExpertActivations) -> (rows: Tensor, gates: Tensor)
+  {
     let received = saved.tokens.rows.rows
     let dRows = Tensor.zeros(received, hidden)
     let slots = received == 0 ? 0 : saved.tokens.experts.count / received
     let dGates = Tensor.zeros(received, slots)
-    let scratch = Tensor(saved.largest, hidden)
-    let dActivated = Tensor(saved.largest, width)
+    let rows = scratch(saved.largest, hidden)
+    let dActivated = scratch(saved.largest, width)
+    let inner = saved.gateUp.isNumbers ? nil : scratch(saved.largest, 2 * width)
     let gateGradients = Tensor(1, saved.largest)
     for expert in gateUp.indices {
       let range = saved.assignments(expert)
       if range.isEmpty { continue }
-      let dy = scratch.matrix.rows(0..<range.count)
-      gatherRows(dOutput.matrix, saved.rows[range], into: dy)
+      let dy = rows.matrix.rows(0..<range.count)
+      dOutput.gatherRows(saved.rows[range], into: dy)
       let da = dActivated.matrix.rows(0..<range.count)
-      multiply(dy, down[expert].weight, into: da)
-      let inner = saved.gateUp.matrix.rows(range)
+      down[expert].inputGradient(dy, into: da)
+      arithmetic.round(da)
+      let hidden = saved.gateUp.load(range, scratch: inner)
+      if saved.activated == nil { recompute(expert, hidden, range, saved) }
       swiGLUGradient(
-        da, gates: saved.gates.base + range.lowerBound, gateUp: inner,
+        da, gates: saved.gates.base + range.lowerBound, gateUp: hidden,
         gateGradients: gateGradients.base)
       for (i, slot) in saved.slots[range].enumerated() {
         dGates.base[Int(slot)] = gateGradients.base[i]
       }
-      multiply(inner, gateUp[expert].weight, into: dy)
+      arithmetic.round(hidden)
+      if !saved.gateUp.isNumbers {
+        saved.gateUpGradients[expert] = gateUp[expert].keepGradient(hidden)
+        arithmetic.quantiseGradient(hidden)
+      }
+      gateUp[expert].inputGradient(hidden, into: dy)
       scatterAddRows(dy, saved.rows[range], into: dRows.matrix)
     }
+    arithmetic.round(dRows)
     saved.outputGradient = dOutput
+    saved.releaseInputs()
     return (dRows, dGates)
+  }
+
+  /// The output of SwiGLU again, for the weight half.
+  private func recompute(
+    _ expert: Int, _ hidden: Matrix, _ range: Range<Int>, _ saved: ExpertActivations
+  ) {
+    let activated = Tensor(range.count, width)
+    swiGLU(hidden, gates: saved.gates.base + range.lowerBound, into: activated.matrix)
+    arithmetic.round(activated)
+    saved.activatedAgain[expert] = down[expert].keepInput(activated)
   }
 
   /// The weight half.
@@ -123,15 +119,32 @@ package final class RoutedExperts {
     guard let dOutput = saved.outputGradient else {
       preconditionFailure("an expert's weight gradient comes after its input gradient")
     }
-    let scratch = Tensor(saved.largest, hidden)
+    let rows = scratch(saved.largest, hidden)
+    let outer = saved.activated?.isNumbers == true ? nil : scratch(saved.largest, width)
     for expert in gateUp.indices {
       let range = saved.assignments(expert)
       if range.isEmpty { continue }
-      let rows = scratch.matrix.rows(0..<range.count)
-      gatherRows(dOutput.matrix, saved.rows[range], into: rows)
-      down[expert].addGradient(rows, saved.activated.matrix.rows(range))
-      gatherRows(saved.tokens.rows.matrix, saved.rows[range], into: rows)
-      gateUp[expert].addGradient(saved.gateUp.matrix.rows(range), rows)
+      let x = rows.matrix.rows(0..<range.count)
+      dOutput.gatherRows(saved.rows[range], into: x)
+      arithmetic.quantiseForWeights(x)
+      if let again = saved.activatedAgain[expert] {
+        let loaded = again.load()
+        down[expert].addGradient(x, loaded.matrix)
+        withExtendedLifetime(loaded) {}
+      } else if let kept = saved.activated {
+        let activated = kept.load(range, scratch: outer)
+        arithmetic.quantiseForWeights(activated)
+        down[expert].addGradient(x, activated)
+      }
+      saved.tokens.rows.gatherRows(saved.rows[range], into: x)
+      arithmetic.quantiseForWeights(x)
+      if let gradient = saved.gateUpGradients[expert] {
+        let loaded = gradient.load()
+        gateUp[expert].addGradient(loaded.matrix, x)
+        withExtendedLifetime(loaded) {}
+      } else {
+        gateUp[expert].addGradient(saved.gateUp.load(range, scratch: nil), x)
+      }
     }
   }
 }

@@ -22,7 +22,7 @@ package final class Routing {
     self.scores = scores
     experts = .allocate(capacity: tokens * expertsPerToken)
     experts.initialize(repeating: 0)
-    gates = Tensor(tokens, expertsPerToken)
+    gates = Tensor(tokens, expertsPerToken, for: .activations)
   }
 
   deinit { experts.deallocate() }
@@ -58,7 +58,8 @@ package final class Router {
 
   /// Chooses experts for x [tokens, hidden]. Equal scores go to the lower number.
   package func route(_ x: Tensor) -> Routing {
-    let scores = weight.forward(x.matrix)
+    let scores = Tensor(x.rows, spec.routedExperts, for: .activations)
+    weight.forward(x.matrix, into: scores.matrix)
     sigmoidInPlace(scores.matrix)
     let routing = Routing(
       tokens: x.rows, expertsPerToken: spec.expertsPerToken, scores: scores)

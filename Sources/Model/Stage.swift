@@ -118,6 +118,14 @@ package final class Stage {
   package var allBlocks: [TransformerBlock] { blocks + mtp.map(\.block) }
   var unitCount: Int { blocks.count + mtp.count }
 
+  /// The head behind the main model (0) or an MTP module, on the last stage.
+  func head(_ depth: Int) -> LanguageModelHead {
+    guard let head = depth == 0 ? head : mtp[depth - 1].head else {
+      preconditionFailure("only the last stage has heads")
+    }
+    return head
+  }
+
   func block(_ unit: Int) -> TransformerBlock {
     unit < blocks.count ? blocks[unit] : mtp[unit - blocks.count].block
   }

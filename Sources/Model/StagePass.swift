@@ -145,7 +145,9 @@ package final class StageForward {
       guard let before = pass.heads[depth - 1] else {
         preconditionFailure("an MTP module follows a head")
       }
-      let source = module.convention == .released ? before.normed : before.input
+      let source =
+        module.convention == .released
+        ? stage.head(depth - 1).normed(before).owner : before.input.load().owner
       let length = batch.positions(depth: depth)
       pass.computes(.mtpJoin, .forward, unit)
       let hidden = pass.selectRows(source, from: batch.positions(depth: depth - 1), to: length)
@@ -157,7 +159,7 @@ package final class StageForward {
       pass.computes(.embedding, .forward, unit)
       let ids = batch.ids(ahead: 0, positions: batch.length)
       let embedded = Tensor(ids.count, stage.spec.hiddenSize)
-      gatherRows(embedding.value, ids[...], into: embedded.matrix)
+      embedding.gatherRows(ids[...], into: embedded.matrix)
       return embedded
     }
     guard let current else { preconditionFailure("a block has an input") }
@@ -166,7 +168,7 @@ package final class StageForward {
 
   private func runHead(_ x: Tensor) {
     let depth = pass.depth(unit)
-    guard let head = depth == 0 ? stage.head : stage.mtp[depth - 1].head else { return }
+    let head = stage.head(depth)
     pass.computes(.head, .forward, unit)
     let scale = Float(depth == 0 ? pass.scales.main : pass.scales.mtp)
     let targets = pass.microBatch.targets(
@@ -267,11 +269,11 @@ package final class StageBackward {
   private func outputGradient() -> Tensor {
     if pass.hasHead(unit) {
       let depth = pass.depth(unit)
-      guard let head = depth == 0 ? stage.head : stage.mtp[depth - 1].head,
-        let saved = take(&pass.heads[depth])
-      else { preconditionFailure("a head's backward comes once, after its forward") }
+      guard let saved = take(&pass.heads[depth]) else {
+        preconditionFailure("a head's backward comes once, after its forward")
+      }
       pass.computes(.head, .input, unit, leaving: weights)
-      return head.backward(
+      return stage.head(depth).backward(
         saved, normedGradient: take(&normedGradient), inputGradient: take(&plainGradient),
         weights: weights)
     }

@@ -11,9 +11,12 @@ final class BlockPass {
   let length: Int
   let observer: (any PassObserver)?
   var attention: AttentionActivations?
-  /// x + attention(x) [tokens, hidden], and its norm, which is the MLP's input.
+  /// x + attention(x) [tokens, hidden], and its norm, which is the MLP's input: as the forward has
+  /// them, and as they are kept. No norm is kept where it is computed again.
   var residual: Tensor?
   var normed: Tensor?
+  var keptResidual: KeptMatrix?
+  var keptNormed: KeptMatrix?
   let inverse: Tensor
   var routing: Routing?
   var tokens: DispatchedTokens?
@@ -26,7 +29,7 @@ final class BlockPass {
   /// Gradients on the way back: of the output, of the MLP's input, of the routed rows.
   var outputGradient: Tensor?
   var normedGradient: Tensor?
-  var receivedGradient: Tensor?
+  var receivedGradient: KeptMatrix?
   var rowGradient: Tensor?
   var gateGradient: Tensor?
 
@@ -34,7 +37,7 @@ final class BlockPass {
     self.sequences = sequences
     self.length = length
     self.observer = observer
-    inverse = Tensor(1, sequences * length)
+    inverse = Tensor(1, sequences * length, for: .activations)
   }
 
   var tokenCount: Int { sequences * length }
@@ -42,6 +45,7 @@ final class BlockPass {
 
 package final class TransformerBlock {
   let spec: ModelSpec
+  let arithmetic: Arithmetic
   /// Layer number in the checkpoint's naming; MTP blocks follow the main layers.
   package let layer: Int
   let attention: MultiHeadLatentAttention
@@ -59,6 +63,7 @@ package final class TransformerBlock {
     self.spec = spec
     self.layer = layer
     self.transport = transport
+    arithmetic = store.arithmetic
     let prefix = "model.layers.\(layer)."
     attention = MultiHeadLatentAttention(spec, prefix: prefix, store: store, rotary: rotary)
     mlpNorm = store[prefix + "post_attention_layernorm.weight"]
@@ -106,13 +111,14 @@ package final class TransformerBlock {
   func attentionForward(_ x: Tensor, _ pass: BlockPass) {
     computes(.attention, .forward, pass)
     let (output, saved) = attention.forward(x, sequences: pass.sequences, length: pass.length)
-    let normed = Tensor(x.rows, x.columns)
-    addAndNorm(
-      output.matrix, residual: x.matrix, weight: mlpNorm.value.base,
-      epsilon: Float(spec.rmsNormEpsilon), into: normed.matrix, inverse: pass.inverse.base)
+    add(x.base, to: output.base, count: output.count)
+    arithmetic.round(output)
     pass.attention = saved
     pass.residual = output
+    pass.keptResidual = arithmetic.keep(output)
+    let normed = norm(output.matrix, pass.inverse)
     pass.normed = normed
+    if keepsNormed { pass.keptNormed = arithmetic.keep(normed) }
     guard let router else { return }
     computes(.router, .forward, pass)
     let routing = router.route(normed)
@@ -120,11 +126,25 @@ package final class TransformerBlock {
     pass.observer?.routed(routing, layer: layer)
   }
 
+  /// Whether the MLP's input is kept as the norm made it: for the router, and for the experts where
+  /// nothing else keeps it.
+  private var keepsNormed: Bool { router != nil && !arithmetic.recomputes(.recomputeNorms) }
+
+  /// The norm before the MLP.
+  private func norm(_ x: Matrix, _ inverse: Tensor) -> Tensor {
+    let normed = Tensor(x.rows, x.columns)
+    rmsNorm(
+      x, weight: mlpNorm.value.base, epsilon: Float(spec.rmsNormEpsilon), into: normed.matrix,
+      inverse: inverse.base)
+    arithmetic.round(normed)
+    return normed
+  }
+
   /// DISPATCH(F)
   func startDispatch(_ pass: BlockPass) throws {
     guard let routing = pass.routing, let normed = pass.normed else { return }
     starts(.dispatch, .forward, pass)
-    pass.transfer = try transport.startDispatch(normed, routing)
+    pass.transfer = try transport.startDispatch(arithmetic.message(normed), routing)
   }
 
   func finishDispatch(_ pass: BlockPass) throws {
@@ -135,7 +155,7 @@ package final class TransformerBlock {
 
   /// MLP(F), the part that needs no exchange: dense FFN or shared experts, on top of the residual.
   func feedForwardForward(_ pass: BlockPass) {
-    guard let residual = pass.residual, let normed = pass.normed else {
+    guard let residual = take(&pass.residual), let normed = take(&pass.normed) else {
       preconditionFailure("the MLP comes after attention")
     }
     guard let feedForward else {
@@ -143,7 +163,8 @@ package final class TransformerBlock {
       return
     }
     computes(feedForwardComponent, .forward, pass)
-    let (output, saved) = feedForward.forward(normed)
+    let keepsInput = router == nil && !arithmetic.recomputes(.recomputeNorms)
+    let (output, saved) = feedForward.forward(normed, keepsInput: keepsInput)
     add(residual.base, to: output.base, count: output.count)
     pass.dense = saved
     pass.output = output
@@ -174,6 +195,7 @@ package final class TransformerBlock {
       let combined = try transport.finishCombine(transfer)
       add(combined.base, to: output.base, count: output.count)
     }
+    arithmetic.round(output)
     return output
   }
 
@@ -184,7 +206,7 @@ package final class TransformerBlock {
     pass.outputGradient = gradient
     guard let tokens = pass.tokens else { return }
     starts(.combine, .input, pass)
-    pass.transfer = try transport.startCombineGradient(gradient, tokens)
+    pass.transfer = try transport.startCombineGradient(arithmetic.message(gradient), tokens)
   }
 
   func finishCombineGradient(_ pass: BlockPass) throws {
@@ -200,7 +222,8 @@ package final class TransformerBlock {
     }
     if let feedForward, let saved = take(&pass.dense) {
       computes(feedForwardComponent, .input, pass, leaving: weights)
-      pass.normedGradient = feedForward.backward(gradient, saved, weights: weights)
+      pass.normedGradient = feedForward.backward(
+        gradient, saved, input: normedAgain(pass, feedForward.gateUp), weights: weights)
     } else {
       pass.normedGradient = .zeros(gradient.rows, gradient.columns)
     }
@@ -211,6 +234,16 @@ package final class TransformerBlock {
       pass.gateGradient = gates
       weights.experts(experts, saved)
     }
+  }
+
+  /// The MLP's input, as a layer's weight gradient takes it, where it was not kept so: what the
+  /// router keeps, or the norm again.
+  private func normedAgain(_ pass: BlockPass, _ layer: Linear) -> KeptMatrix {
+    if let kept = pass.keptNormed { return kept }
+    guard let residual = pass.keptResidual?.load() else {
+      preconditionFailure("the residual is kept until ATTN(B)")
+    }
+    return layer.keepInput(norm(residual.matrix, Tensor(1, residual.matrix.rows)))
   }
 
   /// DISPATCH(B): the tokens' gradients back to where they came from.
@@ -234,8 +267,7 @@ package final class TransformerBlock {
   /// the weight of one sequence's balance loss.
   func attentionBackward(_ pass: BlockPass, balance: Double, weights: WeightGradients) -> Tensor {
     guard let dx = take(&pass.outputGradient), let dNormed = take(&pass.normedGradient),
-      let residual = take(&pass.residual), let normed = take(&pass.normed),
-      let saved = take(&pass.attention)
+      let residual = pass.keptResidual?.load(), let saved = take(&pass.attention)
     else { preconditionFailure("ATTN(B) comes after DISPATCH(B)") }
     if let router, let routing = take(&pass.routing), let gates = take(&pass.gateGradient) {
       computes(.router, .input, pass, leaving: weights)
@@ -244,9 +276,12 @@ package final class TransformerBlock {
         _ = BalanceLoss.evaluate(
           routing, sequences: pass.sequences, weight: balance, addingTo: dLogits)
       }
-      multiply(dLogits.matrix, router.weight.weight, into: dNormed.matrix, beta: 1)
-      weights.linear(router.weight, TensorView(dLogits), TensorView(normed))
+      router.weight.inputGradient(dLogits.matrix, into: dNormed.matrix, beta: 1)
+      dLogits.count(as: .activations)
+      weights.linear(
+        router.weight, kept: .numbers(TensorView(dLogits)), normedAgain(pass, router.weight))
     }
+    arithmetic.round(dNormed)
     computes(.attention, .input, pass, leaving: weights)
     // The output's gradient flows on through the residual; it is also the gradient that MLP
     // weights may still need, so it is not overwritten.
@@ -254,6 +289,7 @@ package final class TransformerBlock {
     rmsNormInputGradient(
       dNormed.matrix, x: residual.matrix, weight: mlpNorm.value.base,
       inverse: pass.inverse.base, into: dResidual.matrix, residual: dx.matrix)
+    arithmetic.round(dResidual)
     weights.norm(mlpNorm, dNormed.matrix, residual.matrix, pass.inverse)
     return attention.backward(
       dResidual, saved, sequences: pass.sequences, length: pass.length, weights: weights)

@@ -5,27 +5,11 @@
 
 internal import Kernels
 
-/// A view together with the tensor that keeps it alive.
-package struct TensorView {
-  let owner: Tensor
-  let matrix: Matrix
-
-  init(_ tensor: Tensor) {
-    owner = tensor
-    matrix = tensor.matrix
-  }
-
-  init(_ tensor: Tensor, columns: Range<Int>) {
-    owner = tensor
-    matrix = tensor.matrix.columns(columns)
-  }
-}
-
 /// Weight gradients that are still to be computed for one micro-batch of one stage.
 package final class WeightGradients {
   enum Work {
     /// dW += dYᵀ X
-    case linear(Linear, outputGradient: TensorView, input: TensorView)
+    case linear(Linear, outputGradient: KeptMatrix, input: KeptMatrix)
     case experts(RoutedExperts, ExpertActivations)
     /// What follows belongs to this component; only where somebody observes.
     case component(StageComponent, layer: Int, tokens: Int)
@@ -44,7 +28,14 @@ package final class WeightGradients {
     if observer != nil { pending.append(.component(component, layer: layer, tokens: tokens)) }
   }
 
-  func linear(_ layer: Linear, _ outputGradient: TensorView, _ input: TensorView) {
+  /// Keeps the gradient of a layer's output and its input, which may be kept already.
+  func linear(_ layer: Linear, _ outputGradient: TensorView, _ input: KeptMatrix) {
+    let kept = layer.keepGradient(outputGradient)
+    pending.append(.linear(layer, outputGradient: kept, input: input))
+  }
+
+  /// The same with an output's gradient that is kept already.
+  func linear(_ layer: Linear, kept outputGradient: KeptMatrix, _ input: KeptMatrix) {
     pending.append(.linear(layer, outputGradient: outputGradient, input: input))
   }
 
@@ -68,7 +59,7 @@ package final class WeightGradients {
     for work in pending {
       switch work {
       case .linear(let layer, let dy, let x):
-        layer.addGradient(dy.matrix, x.matrix)
+        layer.addGradient(dy, x)
       case .experts(let experts, let activations):
         experts.weightGradients(activations)
       case .component(let component, let layer, let tokens):
