@@ -35,6 +35,7 @@ extension RunConfiguration {
           + "it may be \(divisors(of: layout.data))")
     }
     try validateFaults()
+    try validateNumerics()
     let factors = [
       plan.steps, plan.sequenceLength, plan.microBatch, plan.microBatches, layout.data,
     ]
@@ -48,6 +49,41 @@ extension RunConfiguration {
             + "does not fit 64 bits")
       }
       tokens = product.partialValue
+    }
+  }
+
+  /// Refuses settings of low precision that the run's precision would not follow.
+  private func validateNumerics() throws(ConfigurationError) {
+    let numerics = plan.numerics
+    let chosen = numerics.precision.rawValue + (origins["precision"] == nil ? " (the default)" : "")
+    let standard = Numerics()
+    let onlyFP8: [(key: String, isGiven: Bool)] = [
+      ("low_precision.accumulation", numerics.accumulation != standard.accumulation),
+      ("low_precision.scaling", numerics.scaling != standard.scaling),
+      ("low_precision.gradient", numerics.gradientTiles != standard.gradientTiles),
+    ]
+    for (key, isGiven) in onlyFP8 where isGiven && numerics.precision != .fp8 {
+      throw error(
+        at: key,
+        "\(shown(key)) concerns FP8 products, but precision is \(chosen); choose precision: fp8, "
+          + "or leave this key out")
+    }
+    if numerics.gradientTiles == .blocks, numerics.scaling != .tiles {
+      throw error(
+        at: "low_precision.gradient",
+        "blocks of gradients share scales only with low_precision.scaling: tiles, not "
+          + "\(shown("low_precision.scaling")), which has one scale for a tensor; leave one of the "
+          + "two keys out")
+    }
+    let rounded: [(key: String, saving: MemorySaving)] = [
+      ("memory.e5m6_attention_output", .e5m6AttentionOutput),
+      ("memory.fp8_swiglu_inputs", .fp8SwiGLUInputs),
+    ]
+    for (key, saving) in rounded where numerics[saves: saving] && numerics.precision == .fp32 {
+      throw error(
+        at: key,
+        "keeps rounded numbers, but precision is \(chosen), which rounds nothing; choose "
+          + "precision: bf16 or fp8, or leave this key out")
     }
   }
 

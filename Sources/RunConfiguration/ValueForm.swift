@@ -109,8 +109,8 @@ private func decimal(_ text: String) -> Double? {
 
 extension ValueForm
 where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-  /// One of the words of an enum. `notYet` are words that a later version will know.
-  static func choice(notYet: [String] = []) -> ValueForm<Value> {
+  /// One of the words of an enum.
+  static func choice() -> ValueForm<Value> {
     let words = Value.allCases.map(\.rawValue)
     let expects = words.joined(separator: " or ")
     return ValueForm<Value>(
@@ -120,11 +120,6 @@ where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
           throw mismatch(node, slot, expected: expects)
         }
         if let value = Value(rawValue: text) { return value }
-        if notYet.contains(text) {
-          throw ConfigurationError(
-            "'\(text)' is not available yet; expected \(expects)", origin: node.origin,
-            keyPath: slot.path, value: text)
-        }
         let near = words.count > 1 ? nearestName(to: text, among: words) : nil
         let hint = near.map { "; did you mean '\($0)'?" } ?? ""
         throw mismatch(node, slot, expected: expects, hint: hint)

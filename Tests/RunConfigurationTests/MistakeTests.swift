@@ -23,8 +23,8 @@ import Testing
     Mistake(
       "typo in a key", "steps: 1\n",
       "cluster.yaml:1:1: steps: unknown key; did you mean 'training.steps'? Keys of the file "
-        + "are: model, routing, cluster, layout, schedule, precision, training, data, simulation, "
-        + "checkpoint, run."),
+        + "are: model, routing, cluster, layout, schedule, precision, low_precision, memory, "
+        + "training, data, simulation, checkpoint, run."),
     Mistake(
       "typo in a nested key", "schedule: {name: 1f1b, microbatchs: 4}\n",
       "cluster.yaml:1:24: schedule.microbatchs: unknown key; did you mean 'microbatches'? Keys "
@@ -51,12 +51,13 @@ import Testing
     Mistake(
       "file that is a list", "- layout\n",
       "cluster.yaml:1:1: expected a mapping with the keys model, routing, cluster, layout, "
-        + "schedule, precision, training, data, simulation, checkpoint, run, got a list"),
+        + "schedule, precision, low_precision, memory, training, data, simulation, checkpoint, "
+        + "run, got a list"),
     Mistake(
       "no space after the colon", "precision:fp32\n",
       "cluster.yaml:1:1: expected a mapping with the keys model, routing, cluster, layout, "
-        + "schedule, precision, training, data, simulation, checkpoint, run, got "
-        + "'precision:fp32'; a space belongs after ':'"),
+        + "schedule, precision, low_precision, memory, training, data, simulation, checkpoint, "
+        + "run, got 'precision:fp32'; a space belongs after ':'"),
   ]
 
   static let values = [
@@ -91,8 +92,35 @@ import Testing
       "cluster.yaml:1:25: training.lr_schedule: expected constant or report, got 'constnat'; "
         + "did you mean 'constant'?"),
     Mistake(
-      "choice of a later version", "precision: bf16",
-      "cluster.yaml:1:12: precision: 'bf16' is not available yet; expected fp32"),
+      "misspelt precision", "precision: fp16",
+      "cluster.yaml:1:12: precision: expected fp32 or bf16 or fp8, got 'fp16'"),
+    Mistake(
+      "FP8 accumulation without FP8", "low_precision: {accumulation: promoted_every_128}",
+      "cluster.yaml:1:31: low_precision.accumulation: promoted_every_128 concerns FP8 products, "
+        + "but precision is fp32 (the default); choose precision: fp8, or leave this key out"),
+    Mistake(
+      "FP8 scaling without FP8", "precision: bf16\nlow_precision: {scaling: tensor}",
+      "cluster.yaml:2:26: low_precision.scaling: tensor concerns FP8 products, but precision is "
+        + "bf16; choose precision: fp8, or leave this key out"),
+    Mistake(
+      "FP8 gradients without FP8", "precision: bf16\nlow_precision: {gradient: blocks}",
+      "cluster.yaml:2:27: low_precision.gradient: blocks concerns FP8 products, but precision is "
+        + "bf16; choose precision: fp8, or leave this key out"),
+    Mistake(
+      "blocks of gradients with one scale for a tensor",
+      "precision: fp8\nlow_precision: {scaling: delayed, gradient: blocks}",
+      "cluster.yaml:2:45: low_precision.gradient: blocks of gradients share scales only with "
+        + "low_precision.scaling: tiles, not delayed, which has one scale for a tensor; leave one "
+        + "of the two keys out"),
+    Mistake(
+      "rounded attention outputs in FP32", "memory: {e5m6_attention_output: true}",
+      "cluster.yaml:1:33: memory.e5m6_attention_output: keeps rounded numbers, but precision is "
+        + "fp32 (the default), which rounds nothing; choose precision: bf16 or fp8, or leave this "
+        + "key out"),
+    Mistake(
+      "rounded SwiGLU inputs in FP32", "precision: fp32\nmemory: {fp8_swiglu_inputs: true}",
+      "cluster.yaml:2:29: memory.fp8_swiglu_inputs: keeps rounded numbers, but precision is fp32, "
+        + "which rounds nothing; choose precision: bf16 or fp8, or leave this key out"),
     Mistake(
       "key without a value", "training:\n  steps:\n  sequence: 1",
       "cluster.yaml:2:9: training.steps: expected a whole number ≥ 1, got nothing"),
@@ -202,8 +230,8 @@ import Testing
     (
       "pipeline=2",
       "--set pipeline=2: unknown key; did you mean 'layout.pipeline'? Keys of the file are: "
-        + "model, routing, cluster, layout, schedule, precision, training, data, simulation, "
-        + "checkpoint, run."
+        + "model, routing, cluster, layout, schedule, precision, low_precision, memory, training, "
+        + "data, simulation, checkpoint, run."
     ),
     (
       "layout={pipline: 2}",

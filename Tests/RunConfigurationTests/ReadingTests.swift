@@ -19,7 +19,7 @@ import Units
     #expect(read.clusterPreset == "h20")
     #expect(read.layout == Layout(pipeline: 3, data: 6, expert: 2, gpusPerNode: 3))
     #expect(read.stageLayers == [2, 4, 1] && read.exchange == .direct)
-    #expect(read.schedule == .file("my.csv") && read.plan.numerics == Numerics())
+    #expect(read.schedule == .file("my.csv"))
     #expect(read.dataSources == ["a.txt", "b: c", "dir/sub"])
     #expect(read.tokenizer == .bytes && read.heldOutShare == 0.125)
     #expect(read.checkpointEvery == 0 && read.checkpointKeep == 5)
@@ -40,6 +40,7 @@ import Units
     plan.epsilon = 0.000001
     plan.weightDecay = 0
     plan.weightDecayScope = .all
+    plan.emaDecay = 0.999
     plan.clipNorm = 5
     plan.biasUpdateSpeed = 0.01
     plan.biasUpdateUntil = 1
@@ -48,7 +49,39 @@ import Units
     plan.mtpWeightLate = 0.2
     plan.mtpWeightSwitch = 0.5
     plan.mtpConvention = .report
+    plan.numerics.precision = .fp8
+    plan.numerics.accumulation = .promoted
+    plan.numerics.scaling = .delayed
+    plan.numerics.givenMoments = .fp32
+    plan.numerics.savings = Set(MemorySaving.allCases)
     #expect(read.plan == plan)
+  }
+
+  @Test(arguments: [
+    ("recompute_norms", MemorySaving.recomputeNorms),
+    ("recompute_up_projections", .recomputeUpProjections),
+    ("recompute_swiglu", .recomputeSwiGLU), ("e5m6_attention_output", .e5m6AttentionOutput),
+    ("fp8_swiglu_inputs", .fp8SwiGLUInputs),
+  ])
+  func everySavingHasItsKey(name: String, saving: MemorySaving) throws {
+    let read = try configuration("precision: bf16\nmemory: {\(name): true}")
+    #expect(read.plan.numerics == Numerics(.bf16, savings: [saving]))
+  }
+
+  @Test func blocksOfGradientsGoWithTiles() throws {
+    let read = try configuration(
+      "precision: fp8", set: ["low_precision={gradient: blocks, moments: bf16, scaling: tiles}"])
+    #expect(read.plan.numerics.gradientTiles == .blocks && read.plan.numerics.scaling == .tiles)
+    #expect(read.plan.numerics.givenMoments == .bf16)
+  }
+
+  /// Recomputation rounds nothing, and moments have their format in any precision.
+  @Test func recomputationAndMomentsGoWithAnyPrecision() throws {
+    let text =
+      "memory: {recompute_norms: true, recompute_up_projections: true, recompute_swiglu: true}\n"
+      + "low_precision: {moments: bf16}"
+    let read = try configuration(text)
+    #expect(read.plan.numerics.precision == .fp32 && read.plan.numerics.moments == .bf16)
   }
 
   @Test func everyConstantOfTheClusterReachesItsProperty() throws {

@@ -85,7 +85,7 @@ import Testing
       json.hasPrefix("{\"model\": {\"preset\": \"dsv3-mini\", \"charge_as\": \"deepseek-v3\""))
     #expect(json.contains("\"mtp\": {\"depth\": 1, \"convention\": \"released\"}, \"vocabulary\""))
     #expect(json.contains("\"stages\": [1, 2]"))
-    #expect(json.contains("}, \"precision\": \"fp32\", \"training\": {"))
+    #expect(json.contains("}, \"precision\": \"fp32\", \"low_precision\": {\"accumulation\""))
     #expect(json.contains("\"sources\": [\"a\\\"b\"]"))
     #expect(json.hasSuffix("\"run\": {\"directory\": null}}"))
     // JSON is YAML's flow style, so its own reader can check it; null stands for "not given".
