@@ -1,4 +1,4 @@
-// Reduce-scatter and all-gather of large float buffers, made of point-to-point messages: sums are
+// Reduce-scatter and all-gather of large buffers, made of point-to-point messages: sums are
 // taken in ascending order of ranks whatever arrives first, so they have the same bits every time.
 
 extension Communicator {
@@ -84,32 +84,48 @@ extension Communicator {
   package func allGather(
     _ buffer: UnsafeMutableBufferPointer<Float>, shards: [Range<Int>]
   ) throws(MPIError) {
+    try allGather(
+      bytes: UnsafeMutableRawBufferPointer(buffer), shards: shards,
+      elementBytes: MemoryLayout<Float>.size)
+  }
+
+  /// As above, of elements of any kind, `elementBytes` each: for example weights in BF16.
+  /// Collective.
+  ///
+  /// - Parameter shards: in elements.
+  package func allGather(
+    bytes: UnsafeMutableRawBufferPointer, shards: [Range<Int>], elementBytes: Int
+  ) throws(MPIError) {
     precondition(shards.count == size, "\(shards.count) shards for \(size) ranks")
-    guard size > 1, let base = buffer.baseAddress else { return }
+    precondition(
+      elementBytes > 0
+        && shards.allSatisfy { $0.isEmpty || $0.upperBound * elementBytes <= bytes.count },
+      "shards \(shards) of \(elementBytes) bytes an element in \(bytes.count) bytes")
+    guard size > 1, let base = bytes.baseAddress else { return }
     let tag = takeTags(1)
     let under = Transfer(waiter: waiter)
     for step in 1..<size {
       let peer = (rank + size - step) % size
-      for piece in Self.pieces(of: shards[peer]) {
-        let into = UnsafeMutableBufferPointer(start: base + piece.lowerBound, count: piece.count)
-        try receive(UnsafeMutableRawBufferPointer(into), from: peer, tag: tag, on: under)
+      for piece in Self.pieces(of: shards[peer], elementBytes) {
+        let into = UnsafeMutableRawBufferPointer(
+          start: base + piece.lowerBound, count: piece.count)
+        try receive(into, from: peer, tag: tag, on: under)
       }
     }
     for step in 1..<size {
       let peer = (rank + step) % size
-      for piece in Self.pieces(of: shards[rank]) {
-        let part = UnsafeBufferPointer(start: base + piece.lowerBound, count: piece.count)
-        try send(UnsafeRawBufferPointer(part), to: peer, tag: tag, on: under)
+      for piece in Self.pieces(of: shards[rank], elementBytes) {
+        let part = UnsafeRawBufferPointer(start: base + piece.lowerBound, count: piece.count)
+        try send(part, to: peer, tag: tag, on: under)
       }
     }
     try under.wait()
   }
 
-  /// A shard in pieces that fit a message (MPI counts bytes in 32 bits).
-  private static func pieces(of shard: Range<Int>) -> [Range<Int>] {
-    stride(from: shard.lowerBound, to: shard.upperBound, by: 1 << 28).map {
-      $0..<min($0 + 1 << 28, shard.upperBound)
-    }
+  /// The bytes of a shard in pieces that fit a message (MPI counts bytes in 32 bits).
+  private static func pieces(of shard: Range<Int>, _ elementBytes: Int) -> [Range<Int>] {
+    let (start, end) = (shard.lowerBound * elementBytes, shard.upperBound * elementBytes)
+    return stride(from: start, to: end, by: 1 << 30).map { $0..<min($0 + 1 << 30, end) }
   }
 }
 

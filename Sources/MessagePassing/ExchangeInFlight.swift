@@ -16,8 +16,8 @@ package final class ExchangeInFlight {
   let exchange: ExpertExchange
   package let plan: ExchangePlan
   let tag: Int
-  /// The caller's.
-  let rows: UnsafePointer<Float>
+  /// The caller's; inward they are FP32.
+  let rows: TokenRows
   let gates: UnsafePointer<Float>?
   var callerExperts: UnsafePointer<Int32>?
 
@@ -32,7 +32,7 @@ package final class ExchangeInFlight {
   var isFinished = false
 
   init(
-    _ kind: Kind, exchange: ExpertExchange, plan: ExchangePlan, rows: UnsafePointer<Float>,
+    _ kind: Kind, exchange: ExpertExchange, plan: ExchangePlan, rows: TokenRows,
     gates: UnsafePointer<Float>?, tag: Int
   ) {
     self.kind = kind

@@ -96,8 +96,8 @@ package final class ReceivedTokens {
   package let plan: ExchangePlan
   /// Rows: R.
   package var count: Int { plan.rowCount }
-  /// [R, hidden].
-  package let rows: UnsafePointer<Float>
+  /// [R, hidden], as they came.
+  package let tokenRows: TokenRows
   /// [R, expertsPerToken]: index among this rank's experts, -1 for an expert of another rank; slots
   /// as at the source.
   package let expertIDs: UnsafePointer<Int32>
@@ -106,15 +106,18 @@ package final class ReceivedTokens {
   /// In a group of one rank nothing is copied: the pointers are those given to `startDispatch`.
   package let isBorrowed: Bool
 
+  private let format: RowFormat
   private let pool: ExchangePool
   private let buffers: [ScratchBuffer]
 
   init(
-    plan: ExchangePlan, rows: UnsafePointer<Float>, expertIDs: UnsafePointer<Int32>,
-    gates: UnsafePointer<Float>, isBorrowed: Bool, buffers: [ScratchBuffer], pool: ExchangePool
+    plan: ExchangePlan, format: RowFormat, tokenRows: TokenRows,
+    expertIDs: UnsafePointer<Int32>, gates: UnsafePointer<Float>, isBorrowed: Bool,
+    buffers: [ScratchBuffer], pool: ExchangePool
   ) {
     self.plan = plan
-    self.rows = rows
+    self.format = format
+    self.tokenRows = tokenRows
     self.expertIDs = expertIDs
     self.gates = gates
     self.isBorrowed = isBorrowed
@@ -123,4 +126,10 @@ package final class ReceivedTokens {
   }
 
   deinit { for buffer in buffers { pool.give(buffer) } }
+
+  /// The rows of an exchange that sends FP32.
+  package var rows: UnsafePointer<Float> {
+    precondition(format == .fp32, "rows came as \(format)")
+    return tokenRows.floats
+  }
 }

@@ -1,19 +1,20 @@
 // Dispatch: finding out where tokens go, hop one across nodes, hop two within the node, and the
 // received tokens in canonical order.
 
-/// A dispatch message: rows per segment, then experts, gates and rows of all of them.
+/// A dispatch message: rows per segment, then experts, gates and rows of all of them, the rows as
+/// `RowCopier`'s records.
 struct DispatchMessage {
   let counts: UnsafeMutablePointer<Int32>
   let experts: UnsafeMutablePointer<Int32>
   let gates: UnsafeMutablePointer<Float>
-  let rows: UnsafeMutablePointer<Float>
+  let rows: UnsafeMutableRawPointer
 
   /// The parts of a message in `buffer`, of `total` rows with `slots` experts each.
   init(_ buffer: ScratchBuffer, segments: Int, total: Int, slots: Int) {
     counts = buffer.integers
     experts = buffer.integers + segments
     gates = buffer.floats + segments + total * slots
-    rows = buffer.floats + segments + 2 * total * slots
+    rows = buffer.base + 4 * (segments + 2 * total * slots)
   }
 
   /// As above, for a message that has arrived and says itself how many rows it has.
@@ -23,8 +24,8 @@ struct DispatchMessage {
     self.init(buffer, segments: segments, total: total, slots: slots)
   }
 
-  static func bytes(segments: Int, total: Int, slots: Int, hidden: Int) -> Int {
-    4 * (segments + total * (2 * slots + hidden))
+  static func bytes(segments: Int, total: Int, slots: Int, rowBytes: Int) -> Int {
+    4 * (segments + 2 * total * slots) + total * rowBytes
   }
 }
 
@@ -89,14 +90,15 @@ extension ExpertExchange {
   ) throws(MPIError) {
     for source in ownSources {
       let bytes = DispatchMessage.bytes(
-        segments: 1, total: maxTokens, slots: expertsPerToken, hidden: hidden)
+        segments: 1, total: maxTokens, slots: expertsPerToken, rowBytes: outwardRows.bytes)
       flight.hopOne.buffers.append(
         source == group.rank ? nil : try flight.receive(bytes: bytes, from: source, hop: 1))
     }
     for (local, peer) in topology.local.enumerated() {
       let segments = topology.sources[local].count
       let bytes = DispatchMessage.bytes(
-        segments: segments, total: segments * maxTokens, slots: expertsPerToken, hidden: hidden)
+        segments: segments, total: segments * maxTokens, slots: expertsPerToken,
+        rowBytes: outwardRows.bytes)
       flight.hopTwo.buffers.append(
         peer == group.rank ? nil : try flight.receive(bytes: bytes, from: peer, hop: 2))
     }
@@ -110,7 +112,7 @@ extension ExpertExchange {
     for (node, relay) in topology.relayInNode.enumerated() where node != topology.ownNode {
       let tokens = routes.nodeTokens[node]
       let bytes = DispatchMessage.bytes(
-        segments: 1, total: tokens.count, slots: slots, hidden: hidden)
+        segments: 1, total: tokens.count, slots: slots, rowBytes: outwardRows.bytes)
       let buffer = flight.sendBuffer(bytes: bytes)
       let message = DispatchMessage(buffer, segments: 1, total: tokens.count, slots: slots)
       message.counts[0] = Int32(tokens.count)
@@ -120,10 +122,11 @@ extension ExpertExchange {
           message.experts[row * slots + slot] = routes.experts[from * slots + slot]
         }
         copyFloats(message.gates + row * slots, gates + from * slots, slots)
-        copyFloats(message.rows + row * hidden, flight.rows + from * hidden, hidden)
+        outwardRows.copy(
+          from: .memory(flight.rows), at: from, to: .records(message.rows), at: row)
       }
       try flight.send(buffer, bytes: bytes, to: relay, hop: 1)
-      count(rows: tokens.count, messageBytes: bytes, to: relay)
+      count(payload: tokens.count * outwardRows.bytes, messageBytes: bytes, to: relay)
     }
   }
 
@@ -161,7 +164,7 @@ extension ExpertExchange {
     let segments = ownSources.count
     let total = routes.rowsForwarded(to: local, of: locals, before: segments)
     let bytes = DispatchMessage.bytes(
-      segments: segments, total: total, slots: slots, hidden: hidden)
+      segments: segments, total: total, slots: slots, rowBytes: outwardRows.bytes)
     let buffer = flight.sendBuffer(bytes: bytes)
     let message = DispatchMessage(buffer, segments: segments, total: total, slots: slots)
     var at = 0
@@ -176,17 +179,17 @@ extension ExpertExchange {
         }
         let from = part.place(row)
         copyFloats(message.gates + at * slots, part.gates + from * slots, slots)
-        copyFloats(message.rows + at * hidden, part.rows + from * hidden, hidden)
+        outwardRows.copy(from: part.rows, at: from, to: .records(message.rows), at: at)
         at += 1
       }
     }
     try flight.send(buffer, bytes: bytes, to: peer, hop: 2)
-    count(rows: total, messageBytes: bytes, to: peer)
+    count(payload: total * outwardRows.bytes, messageBytes: bytes, to: peer)
   }
 
   /// Rows and gates of a segment of a dispatch: in the message that brought them, or the caller's.
   private struct SegmentParts {
-    let rows: UnsafePointer<Float>
+    let rows: RowCopier.Source
     let gates: UnsafePointer<Float>
     /// Where row i of the segment lies, if not at i.
     let tokens: [Int32]?
@@ -198,30 +201,31 @@ extension ExpertExchange {
     if let buffer = flight.hopOne.buffers[segment] {
       let message = DispatchMessage(received: buffer, segments: 1, slots: expertsPerToken)
       return SegmentParts(
-        rows: UnsafePointer(message.rows), gates: UnsafePointer(message.gates), tokens: nil)
+        rows: .records(message.rows), gates: UnsafePointer(message.gates), tokens: nil)
     }
     return SegmentParts(
-      rows: flight.rows, gates: flight.gates ?? flight.rows,
+      rows: .memory(flight.rows), gates: flight.gates ?? flight.rows.floats,
       tokens: flight.plan.routes.nodeTokens[topology.ownNode])
   }
 
   // MARK: The received tokens
 
   func unpackDispatch(
-    _ flight: ExchangeInFlight, into place: ((Int) -> UnsafeMutablePointer<Float>)?
+    _ flight: ExchangeInFlight, into place: ((Int) -> MutableTokenRows)?
   ) -> ReceivedTokens {
     let slots = expertsPerToken
     let count = countReceived(flight)
     var buffers = [pool.take(bytes: 4 * count * slots), pool.take(bytes: 4 * count * slots)]
     let experts = buffers[0].integers
     let gates = buffers[1].floats
-    let rows: UnsafeMutablePointer<Float>
+    let rows: MutableTokenRows
     if let place {
       rows = place(count)
     } else {
-      let buffer = pool.take(bytes: 4 * count * hidden)
-      buffers.append(buffer)
-      rows = buffer.floats
+      buffers.append(pool.take(bytes: count * hidden * outward.codeBytes))
+      rows = MutableTokenRows(
+        codes: buffers[2].base,
+        scales: outward == .fp8 ? takeScales(count, in: &buffers) : nil)
     }
     let starts = flight.plan.routes.receivedStart
     for (local, sources) in topology.sources.enumerated() {
@@ -231,7 +235,7 @@ extension ExpertExchange {
       for (segment, source) in sources.enumerated() {
         let length = Int(message.counts[segment])
         let to = starts[source]
-        copyFloats(rows + to * hidden, message.rows + at * hidden, length * hidden)
+        outwardRows.copy(length, from: .records(message.rows), at: at, to: .memory(rows), at: to)
         for index in 0..<length * slots {
           keepOwn(
             message.experts[at * slots + index], message.gates[at * slots + index],
@@ -242,13 +246,22 @@ extension ExpertExchange {
     }
     unpackOwnDispatch(flight, rows, experts, gates)
     return ReceivedTokens(
-      plan: flight.plan, rows: UnsafePointer(rows), expertIDs: UnsafePointer(experts),
-      gates: UnsafePointer(gates), isBorrowed: false, buffers: buffers, pool: pool)
+      plan: flight.plan, format: outward, tokenRows: TokenRows(rows),
+      expertIDs: UnsafePointer(experts), gates: UnsafePointer(gates), isBorrowed: false,
+      buffers: buffers, pool: pool)
+  }
+
+  private func takeScales(
+    _ rows: Int, in buffers: inout [ScratchBuffer]
+  ) -> UnsafeMutablePointer<Float> {
+    let buffer = pool.take(bytes: 4 * rows * outward.scales(hidden: hidden))
+    buffers.append(buffer)
+    return buffer.floats
   }
 
   /// What this rank forwards to itself.
   private func unpackOwnDispatch(
-    _ flight: ExchangeInFlight, _ rows: UnsafeMutablePointer<Float>,
+    _ flight: ExchangeInFlight, _ rows: MutableTokenRows,
     _ experts: UnsafeMutablePointer<Int32>, _ gates: UnsafeMutablePointer<Float>
   ) {
     let slots = expertsPerToken
@@ -259,7 +272,7 @@ extension ExpertExchange {
       var to = routes.receivedStart[source]
       for row in routes.forwards[segment * locals + topology.ownLocal] {
         let from = part.place(row)
-        copyFloats(rows + to * hidden, part.rows + from * hidden, hidden)
+        outwardRows.copy(from: part.rows, at: from, to: .memory(rows), at: to)
         for slot in 0..<slots {
           keepOwn(
             routes.segmentExperts[segment][Int(row) * slots + slot],
@@ -305,9 +318,8 @@ extension ExpertExchange {
     return total
   }
 
-  /// Enters a message of `rows` token rows into the traffic.
-  func count(rows: Int, messageBytes: Int, to peer: Int) {
-    let payload = rows * hidden * MemoryLayout<Float>.size
+  /// Enters a message with `payload` bytes of token rows into the traffic.
+  func count(payload: Int, messageBytes: Int, to peer: Int) {
     if topology.fabricNode[peer] != topology.fabricNode[group.rank] {
       traffic.infinibandBytes += payload
     } else {

@@ -5,14 +5,14 @@ extension ExpertExchange {
   func postScatterReceives(_ flight: ExchangeInFlight) throws(MPIError) {
     let routes = flight.plan.routes
     for (segment, source) in ownSources.enumerated() {
-      let bytes = routes.segmentRows[segment] * hidden * MemoryLayout<Float>.size
+      let bytes = routes.segmentRows[segment] * outwardRows.bytes
       flight.hopOne.buffers.append(
         source == group.rank || bytes == 0
           ? nil : try flight.receive(bytes: bytes, from: source, hop: 1))
     }
     for (local, peer) in topology.local.enumerated() {
       let rows = routes.rowsReceived(from: topology.sources[local])
-      let bytes = rows * hidden * MemoryLayout<Float>.size
+      let bytes = rows * outwardRows.bytes
       flight.hopTwo.buffers.append(
         peer == group.rank || bytes == 0
           ? nil : try flight.receive(bytes: bytes, from: peer, hop: 2))
@@ -23,15 +23,14 @@ extension ExpertExchange {
     for (node, relay) in topology.relayInNode.enumerated() where node != topology.ownNode {
       let tokens = flight.plan.routes.nodeTokens[node]
       guard !tokens.isEmpty else { continue }
-      let bytes = tokens.count * hidden * MemoryLayout<Float>.size
+      let bytes = tokens.count * outwardRows.bytes
       let buffer = flight.sendBuffer(bytes: bytes)
-      var to = buffer.floats
-      for token in tokens {
-        copyFloats(to, flight.rows + Int(token) * hidden, hidden)
-        to += hidden
+      for (row, token) in tokens.enumerated() {
+        outwardRows.copy(
+          from: .memory(flight.rows), at: Int(token), to: .records(buffer.base), at: row)
       }
       try flight.send(buffer, bytes: bytes, to: relay, hop: 1)
-      count(rows: tokens.count, messageBytes: bytes, to: relay)
+      count(payload: bytes, messageBytes: bytes, to: relay)
     }
   }
 
@@ -42,53 +41,54 @@ extension ExpertExchange {
     for (local, peer) in topology.local.enumerated() where peer != group.rank {
       let total = routes.rowsForwarded(to: local, of: locals, before: segments)
       guard total > 0 else { continue }
-      let bytes = total * hidden * MemoryLayout<Float>.size
+      let bytes = total * outwardRows.bytes
       let buffer = flight.sendBuffer(bytes: bytes)
-      var to = buffer.floats
+      var to = 0
       for segment in 0..<segments {
-        copySegment(flight, segment, local: local, into: to)
-        to += routes.forwards[segment * locals + local].count * hidden
+        copySegment(flight, segment, local: local, to: .records(buffer.base), at: to)
+        to += routes.forwards[segment * locals + local].count
       }
       try flight.send(buffer, bytes: bytes, to: peer, hop: 2)
-      count(rows: total, messageBytes: bytes, to: peer)
+      count(payload: bytes, messageBytes: bytes, to: peer)
     }
   }
 
   /// Copies the rows of a segment that go to a local rank.
   private func copySegment(
-    _ flight: ExchangeInFlight, _ segment: Int, local: Int,
-    into rows: UnsafeMutablePointer<Float>
+    _ flight: ExchangeInFlight, _ segment: Int, local: Int, to target: RowCopier.Target,
+    at start: Int
   ) {
     let routes = flight.plan.routes
     let forwards = routes.forwards[segment * topology.local.count + local]
-    var to = rows
     if ownSources[segment] == group.rank {
       let tokens = routes.nodeTokens[topology.ownNode]
-      for row in forwards {
-        copyFloats(to, flight.rows + Int(tokens[Int(row)]) * hidden, hidden)
-        to += hidden
+      for (index, row) in forwards.enumerated() {
+        outwardRows.copy(
+          from: .memory(flight.rows), at: Int(tokens[Int(row)]), to: target, at: start + index)
       }
     } else if let buffer = flight.hopOne.buffers[segment] {
-      for row in forwards {
-        copyFloats(to, buffer.floats + Int(row) * hidden, hidden)
-        to += hidden
+      for (index, row) in forwards.enumerated() {
+        outwardRows.copy(
+          from: .records(buffer.base), at: Int(row), to: target, at: start + index)
       }
     }
   }
 
-  func unpackScatter(_ flight: ExchangeInFlight, into rows: UnsafeMutablePointer<Float>) {
+  func unpackScatter(_ flight: ExchangeInFlight, into rows: MutableTokenRows) {
     let routes = flight.plan.routes
     for (local, sources) in topology.sources.enumerated() {
       if local == topology.ownLocal {
         for (segment, source) in sources.enumerated() {
           copySegment(
-            flight, segment, local: local, into: rows + routes.receivedStart[source] * hidden)
+            flight, segment, local: local, to: .memory(rows), at: routes.receivedStart[source])
         }
       } else if let buffer = flight.hopTwo.buffers[local] {
-        var from = buffer.floats
+        var from = 0
         for source in sources {
-          let length = routes.receivedFrom[source] * hidden
-          copyFloats(rows + routes.receivedStart[source] * hidden, from, length)
+          let length = routes.receivedFrom[source]
+          outwardRows.copy(
+            length, from: .records(buffer.base), at: from, to: .memory(rows),
+            at: routes.receivedStart[source])
           from += length
         }
       }

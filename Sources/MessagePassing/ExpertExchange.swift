@@ -4,7 +4,7 @@
 
 /// Bytes that this rank put on the simulated links, since the start.
 package struct ExchangeTraffic: Sendable, Equatable {
-  /// Token rows that left for another node: rows × hidden × 4.
+  /// Token rows that left for another node, as they travel: rows × `RowFormat.bytes`.
   package var infinibandBytes = 0
   /// Token rows that went to another rank of the same node.
   package var nvlinkBytes = 0
@@ -24,6 +24,9 @@ package final class ExpertExchange {
   package let group: Communicator
   package let expertsPerToken: Int
   package let hidden: Int
+  /// Rows of dispatch and scatter, and of combine and gather.
+  package let outward: RowFormat
+  package let inward: RowFormat
   /// Experts that this rank owns.
   package var localExperts: Range<Int> {
     group.rank * topology.expertsPerRank..<(group.rank + 1) * topology.expertsPerRank
@@ -34,6 +37,9 @@ package final class ExpertExchange {
   let pool = ExchangePool()
   /// Index of each rank in its routing node.
   let localIndex: [Int]
+  let outwardRows: RowCopier
+  /// A row that was decoded, to be added.
+  let decodedRow: ScratchBuffer
   /// Sent but not yet taken by the receiver, with the memory that is sent from.
   private var draining: [(sends: Transfer, buffers: [ScratchBuffer])] = []
 
@@ -42,13 +48,20 @@ package final class ExpertExchange {
   ///   - ranksPerNode: simulated nodes are runs of this many consecutive *world* ranks.
   ///   - experts: E, a multiple of the group's size.
   ///   - expertsPerToken: experts of a token (they may repeat; each slot has its own gate).
-  ///   - hidden: floats in a row.
+  ///   - hidden: numbers in a row.
+  ///   - outward: what rows travel as from a token's source to its experts.
+  ///   - inward: what rows and their sums travel as on the way back; not FP8.
   /// - Throws: an `MPIError` when the experts can't be divided among the ranks.
   package init(
     group: Communicator, ranksPerNode: Int, experts: Int, expertsPerToken: Int, hidden: Int,
-    route: ExchangeRoute
+    route: ExchangeRoute, outward: RowFormat = .fp32, inward: RowFormat = .fp32
   ) throws(MPIError) {
     precondition(expertsPerToken > 0 && hidden > 0)
+    precondition(inward != .fp8, "rows that are added up travel as FP32 or BF16")
+    self.outward = outward
+    self.inward = inward
+    outwardRows = RowCopier(outward, hidden: hidden)
+    decodedRow = ScratchBuffer(bytes: inward == .bf16 ? 4 * hidden : 0)
     self.group = group
     self.expertsPerToken = expertsPerToken
     self.hidden = hidden
@@ -77,13 +90,14 @@ package final class ExpertExchange {
   /// Starts sending token rows to the ranks that own their experts.
   ///
   /// - Parameters:
-  ///   - rows: [tokens, hidden]. Valid until `finishDispatch` returns; in a group of one rank, as
-  ///     long as the `ReceivedTokens` that come of it. So are `experts` and `gates`.
+  ///   - rows: [tokens, hidden], in the format `outward`. Valid until `finishDispatch` returns; in
+  ///     a group of one rank, as long as the `ReceivedTokens` that come of it. So are `experts` and
+  ///     `gates`.
   ///   - maxTokensAnyRank: the most tokens that any rank of the group dispatches; same on all.
   ///   - experts: [tokens, expertsPerToken], each in 0 ..< E.
   ///   - gates: [tokens, expertsPerToken].
   package func startDispatch(
-    rows: UnsafePointer<Float>, tokens: Int, maxTokensAnyRank: Int,
+    rows: TokenRows, tokens: Int, maxTokensAnyRank: Int,
     experts: UnsafePointer<Int32>, gates: UnsafePointer<Float>
   ) throws(MPIError) -> ExchangeInFlight {
     precondition(
@@ -106,9 +120,10 @@ package final class ExpertExchange {
   }
 
   /// Waits for a dispatch. `place`, if given, is called once with R, the number of rows, and says
-  /// where the rows are to be written, [R, hidden]: that memory stays the caller's.
+  /// where the rows are to be written, [R, hidden] in the format `outward`: that memory stays the
+  /// caller's.
   package func finishDispatch(
-    _ flight: ExchangeInFlight, into place: ((Int) -> UnsafeMutablePointer<Float>)? = nil
+    _ flight: ExchangeInFlight, into place: ((Int) -> MutableTokenRows)? = nil
   ) throws(MPIError) -> ReceivedTokens {
     precondition(flight.kind == .dispatch && flight.exchange === self)
     if isAlone, let experts = flight.callerExperts, let gates = flight.gates {
@@ -116,12 +131,12 @@ package final class ExpertExchange {
       var rows = flight.rows
       if let place {
         let own = place(flight.plan.tokens)
-        own.update(from: rows, count: flight.plan.tokens * hidden)
-        rows = UnsafePointer(own)
+        outwardRows.copy(flight.plan.tokens, from: .memory(rows), at: 0, to: .memory(own), at: 0)
+        rows = TokenRows(own)
       }
       return ReceivedTokens(
-        plan: flight.plan, rows: rows, expertIDs: experts, gates: gates, isBorrowed: true,
-        buffers: [], pool: pool)
+        plan: flight.plan, format: outward, tokenRows: rows, expertIDs: experts, gates: gates,
+        isBorrowed: true, buffers: [], pool: pool)
     }
     try arrive(flight)
     let received = unpackDispatch(flight, into: place)
@@ -131,12 +146,17 @@ package final class ExpertExchange {
 
   // MARK: Combine
 
-  /// Starts sending back one row per received row, [R, hidden]; the source of a token gets the sum
-  /// of its rows.
+  /// Starts sending back one row per received row, [R, hidden] in FP32; the source of a token gets
+  /// the sum of its rows.
+  ///
+  /// When they travel as BF16, every term of a sum is rounded to it (to nearest even, too large to
+  /// infinity): each row, and, in two hops between several nodes, each node's sum; also rows and
+  /// sums that don't leave their rank, so that a result doesn't depend on which terms travelled.
+  /// Sums are taken in FP32, and the last one stays FP32.
   package func startCombine(
     _ plan: ExchangePlan, rows: UnsafePointer<Float>
   ) throws(MPIError) -> ExchangeInFlight {
-    try startInward(begin(.combine, plan, rows: rows, gates: nil))
+    try startInward(begin(.combine, plan, rows: TokenRows(rows), gates: nil))
   }
 
   /// Waits for a combine and writes, for every token that this rank dispatched, the sum over ranks
@@ -150,10 +170,10 @@ package final class ExpertExchange {
 
   // MARK: Scatter, the backward of combine
 
-  /// Starts sending one row per dispatched token, [tokens, hidden], to all ranks that received the
-  /// token.
+  /// Starts sending one row per dispatched token, [tokens, hidden] in the format `outward`, to all
+  /// ranks that received the token.
   package func startScatter(
-    _ plan: ExchangePlan, rows: UnsafePointer<Float>
+    _ plan: ExchangePlan, rows: TokenRows
   ) throws(MPIError) -> ExchangeInFlight {
     let flight = begin(.scatter, plan, rows: rows, gates: nil)
     if isAlone { return flight }
@@ -163,14 +183,16 @@ package final class ExpertExchange {
     return flight
   }
 
-  /// Waits for a scatter and writes the rows in the order of the dispatch: [R, hidden].
+  /// Waits for a scatter and writes the rows in the order of the dispatch: [R, hidden], in the
+  /// format `outward`.
   package func finishScatter(
-    _ flight: ExchangeInFlight, into rows: UnsafeMutablePointer<Float>
+    _ flight: ExchangeInFlight, into rows: MutableTokenRows
   ) throws(MPIError) {
     precondition(flight.kind == .scatter && flight.exchange === self)
     if isAlone {
       flight.isFinished = true
-      rows.update(from: flight.rows, count: flight.plan.tokens * hidden)
+      outwardRows.copy(
+        flight.plan.tokens, from: .memory(flight.rows), at: 0, to: .memory(rows), at: 0)
       return
     }
     try arrive(flight)
@@ -185,7 +207,7 @@ package final class ExpertExchange {
   package func startGather(
     _ plan: ExchangePlan, rows: UnsafePointer<Float>, gateGradients: UnsafePointer<Float>
   ) throws(MPIError) -> ExchangeInFlight {
-    try startInward(begin(.gather, plan, rows: rows, gates: gateGradients))
+    try startInward(begin(.gather, plan, rows: TokenRows(rows), gates: gateGradients))
   }
 
   /// As `finishCombine`; also writes every slot's gradient, from the one rank that owns its expert:
@@ -205,7 +227,7 @@ package final class ExpertExchange {
   // MARK: Life of an exchange
 
   private func begin(
-    _ kind: ExchangeInFlight.Kind, _ plan: ExchangePlan, rows: UnsafePointer<Float>,
+    _ kind: ExchangeInFlight.Kind, _ plan: ExchangePlan, rows: TokenRows,
     gates: UnsafePointer<Float>?
   ) -> ExchangeInFlight {
     reap()
