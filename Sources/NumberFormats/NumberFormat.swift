@@ -29,6 +29,26 @@ package enum NumberFormat: String, Hashable, Sendable, CaseIterable {
     case .e5m6: 65024
     }
   }
+
+  /// The smallest number with all bits of the mantissa.
+  package var smallestNormal: Float {
+    switch self {
+    case .bf16: 0x1p-126
+    case .e4m3: 0x1p-6
+    case .e5m2, .e5m6: 0x1p-14
+    }
+  }
+
+  /// The largest FP32 number that is rounded to `largest`; what is larger overflows. Half a unit
+  /// above `largest` is a tie, which goes up except in E4M3, where 448 is even.
+  package var largestRounded: Float {
+    switch self {
+    case .bf16: Float(0x1.ffp127).nextDown
+    case .e4m3: 464
+    case .e5m2: Float(61440).nextDown
+    case .e5m6: Float(65280).nextDown
+    }
+  }
 }
 
 /// What becomes of a number that is too large for a format.
