@@ -3,6 +3,8 @@
 package import Kernels
 package import MessagePassing
 package import Model
+package import ModelSpec
+internal import NumberFormats
 
 /// `ExpertTransport` over MPI.
 package final class GroupTransport: ExpertTransport {
@@ -24,12 +26,50 @@ package final class GroupTransport: ExpertTransport {
   private final class Flight {
     let inner: ExchangeInFlight
     let routing: Routing?
+    let rows: KeptMatrix?
     let keepAlive: [Tensor]
 
-    init(_ inner: ExchangeInFlight, routing: Routing? = nil, keepAlive: [Tensor]) {
+    init(
+      _ inner: ExchangeInFlight, routing: Routing? = nil, rows: KeptMatrix? = nil,
+      keepAlive: [Tensor] = []
+    ) {
       self.inner = inner
       self.routing = routing
+      self.rows = rows
       self.keepAlive = keepAlive
+    }
+  }
+
+  /// Formats of rows for the exchange of a run: out as the model's messages are, back as the
+  /// residual stream is.
+  package static func formats(_ precision: Precision) -> (outward: RowFormat, inward: RowFormat) {
+    switch precision {
+    case .fp32: (.fp32, .fp32)
+    case .bf16: (.bf16, .bf16)
+    case .fp8: (.fp8, .bf16)
+    }
+  }
+
+  /// Room for `rows` rows in the format that goes out.
+  private func room(_ rows: Int) -> KeptMatrix {
+    let hidden = exchange.hidden
+    func codes(_ code: StorageCode) -> KeptMatrix {
+      .codes(StoredMatrix(rows, hidden, code, for: .activations))
+    }
+    return switch exchange.outward {
+    case .fp32: .numbers(TensorView(Tensor(rows, hidden, for: .activations)))
+    case .bf16: codes(.bf16)
+    case .fp8: codes(.e4m3(.row, .powerOfTwo))
+    }
+  }
+
+  private func memory(_ rows: KeptMatrix) -> MutableTokenRows {
+    switch rows {
+    case .numbers(let view): MutableTokenRows(view.matrix.base)
+    case .codes(let stored):
+      MutableTokenRows(
+        codes: UnsafeMutableRawPointer(stored.codes),
+        scales: stored.scaleCount == 0 ? nil : stored.scales)
     }
   }
 
@@ -47,24 +87,23 @@ package final class GroupTransport: ExpertTransport {
     return plan
   }
 
-  package func startDispatch(_ tokens: Tensor, _ routing: Routing) throws -> ExpertTransfer {
+  package func startDispatch(_ tokens: KeptMatrix, _ routing: Routing) throws -> ExpertTransfer {
     try clock.during(.exchange) {
       let inner = try exchange.startDispatch(
-        rows: tokens.base, tokens: tokens.rows, maxTokensAnyRank: maxTokens,
+        rows: TokenRows(memory(tokens)), tokens: tokens.rows, maxTokensAnyRank: maxTokens,
         experts: routing.expertPointer, gates: routing.gates.base)
-      return ExpertTransfer(state: Flight(inner, routing: routing, keepAlive: [tokens]))
+      return ExpertTransfer(state: Flight(inner, routing: routing, rows: tokens))
     }
   }
 
   package func finishDispatch(_ transfer: ExpertTransfer) throws -> DispatchedTokens {
     try clock.during(.exchange) {
       let flight = flight(transfer)
-      var placed: Tensor?
-      let hidden = exchange.hidden
+      var placed: KeptMatrix?
       let received = try exchange.finishDispatch(flight.inner) { rows in
-        let tensor = Tensor(rows, hidden)
-        placed = tensor
-        return tensor.base
+        let place = self.room(rows)
+        placed = place
+        return self.memory(place)
       }
       guard let rows = placed else { preconditionFailure("the exchange asks where rows go") }
       let slots = received.count * exchange.expertsPerToken
@@ -94,20 +133,20 @@ package final class GroupTransport: ExpertTransport {
     }
   }
 
-  package func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) throws
+  package func startCombineGradient(_ gradient: KeptMatrix, _ tokens: DispatchedTokens) throws
     -> ExpertTransfer
   {
     try clock.during(.exchange) {
-      let inner = try exchange.startScatter(plan(tokens), rows: gradient.base)
-      return ExpertTransfer(state: Flight(inner, keepAlive: [gradient]))
+      let inner = try exchange.startScatter(plan(tokens), rows: TokenRows(memory(gradient)))
+      return ExpertTransfer(state: Flight(inner, rows: gradient))
     }
   }
 
-  package func finishCombineGradient(_ transfer: ExpertTransfer) throws -> Tensor {
+  package func finishCombineGradient(_ transfer: ExpertTransfer) throws -> KeptMatrix {
     try clock.during(.exchange) {
       let flight = flight(transfer)
-      let rows = Tensor(flight.inner.plan.rowCount, exchange.hidden)
-      try exchange.finishScatter(flight.inner, into: rows.base)
+      let rows = room(flight.inner.plan.rowCount)
+      try exchange.finishScatter(flight.inner, into: memory(rows))
       return rows
     }
   }

@@ -1,6 +1,6 @@
 // Hidden states and their gradients between neighbour stages. Sends are buffered by keeping the
 // tensor until the message is gone; receives are posted where the plan says and waited for where
-// the value is used.
+// the value is used. Under BF16 and FP8 they travel in BF16, which they are rounded to anyway.
 
 internal import Kernels
 internal import MessagePassing
@@ -11,13 +11,35 @@ final class PipelineChannel {
   private let world: Communicator
   private let layout: Layout
   private let clock: ActivityClock
-  private var arriving: [Message: (Tensor, Transfer)] = [:]
-  private var leaving: [(Tensor, Transfer)] = []
+  private let isLow: Bool
+  private var arriving: [Message: (Envelope, Transfer)] = [:]
+  private var leaving: [(Envelope, Transfer)] = []
 
-  init(world: Communicator, layout: Layout, clock: ActivityClock) {
+  /// The numbers of a message as they travel.
+  private enum Envelope {
+    case numbers(Tensor)
+    case codes(StoredMatrix)
+
+    var bytes: UnsafeMutableRawBufferPointer {
+      switch self {
+      case .numbers(let tensor): UnsafeMutableRawBufferPointer(tensor.buffer)
+      case .codes(let stored): .init(start: stored.codes, count: stored.codeBytes)
+      }
+    }
+
+    var tensor: Tensor {
+      switch self {
+      case .numbers(let tensor): tensor
+      case .codes(let stored): stored.load(for: .buffers)
+      }
+    }
+  }
+
+  init(world: Communicator, layout: Layout, precision: Precision, clock: ActivityClock) {
     self.world = world
     self.layout = layout
     self.clock = clock
+    isLow = precision != .fp32
   }
 
   private func peer(_ pipelineRank: Int) -> Int {
@@ -26,28 +48,32 @@ final class PipelineChannel {
 
   /// Posts the receive of a message [rows, columns].
   func receive(_ message: Message, in schedule: Schedule, rows: Int, columns: Int) throws {
-    let tensor = Tensor(rows, columns)
+    let envelope: Envelope =
+      isLow
+      ? .codes(StoredMatrix(rows, columns, .bf16, for: .buffers)) : .numbers(Tensor(rows, columns))
     let transfer = try world.receive(
-      UnsafeMutableRawBufferPointer(tensor.buffer),
+      envelope.bytes,
       from: peer(schedule.rank(of: message.source)), tag: schedule.tag(of: message))
-    arriving[message] = (tensor, transfer)
+    arriving[message] = (envelope, transfer)
   }
 
   func send(_ message: Message, _ tensor: Tensor, in schedule: Schedule) throws {
     try clock.during(.pipeline) {
       try dropFinishedSends()
+      let envelope: Envelope =
+        isLow ? .codes(StoredMatrix(tensor.matrix, .bf16, for: .buffers)) : .numbers(tensor)
       let transfer = try world.send(
-        UnsafeRawBufferPointer(tensor.buffer),
+        UnsafeRawBufferPointer(envelope.bytes),
         to: peer(schedule.rank(of: message.destination)), tag: schedule.tag(of: message))
-      leaving.append((tensor, transfer))
+      leaving.append((envelope, transfer))
     }
   }
 
   /// Waits for a message whose receive was posted; nil if there was none.
   func take(_ message: Message) throws -> Tensor? {
-    guard let (tensor, transfer) = arriving.removeValue(forKey: message) else { return nil }
+    guard let (envelope, transfer) = arriving.removeValue(forKey: message) else { return nil }
     try clock.during(.pipeline) { try transfer.wait() }
-    return tensor
+    return envelope.tensor
   }
 
   /// Waits until everything sent has left.

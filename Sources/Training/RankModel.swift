@@ -22,7 +22,9 @@ package final class RankModel {
     let spec = placement.spec
     groups = placement.groups(of: rank)
     let store = ParameterStore(
-      groups: groups.map { ParameterGroup(label: $0.label, shapes: $0.shapes) })
+      groups: groups.map {
+        ParameterGroup(label: $0.label, shapes: $0.shapes, numerics: plan.numerics)
+      }, numerics: plan.numerics)
     self.store = store
     Initialiser.fill(store, seed: plan.seed, deviation: spec.initializerRange)
     let rotary = RotaryEmbedding(spec, positions: plan.sequenceLength)

@@ -34,7 +34,8 @@ final class ScheduleExecutor {
 
   /// - Parameter tokens: positions of a micro-batch.
   init(
-    _ model: RankModel, plan: SchedulePlan, tokens: Int, world: Communicator, clock: ActivityClock
+    _ model: RankModel, plan: SchedulePlan, tokens: Int, precision: Precision,
+    world: Communicator, clock: ActivityClock
   ) {
     self.model = model
     self.plan = plan
@@ -44,7 +45,8 @@ final class ScheduleExecutor {
     rows = tokens
     columns = model.placement.spec.hiddenSize
     times = ActionTimes(stages: plan.schedule.stages)
-    channel = PipelineChannel(world: world, layout: layout, clock: clock)
+    channel = PipelineChannel(
+      world: world, layout: layout, precision: precision, clock: clock)
   }
 
   /// Performs `plan` from start to end; `batch` gives this data rank's micro-batch of a number.

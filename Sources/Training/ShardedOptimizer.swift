@@ -7,78 +7,6 @@ package import MessagePassing
 package import Model
 package import ModelSpec
 
-/// The optimizer shard of one parameter group on one rank.
-package final class GroupOptimizer {
-  package let group: ParameterGroup
-  let communicator: Communicator
-  /// Each holder's part of the flat buffers.
-  package let shards: [Range<Int>]
-  /// AdamW's moments of the own shard.
-  package let firstMoments: Tensor
-  package let secondMoments: Tensor
-  /// Runs of the own shard with and without weight decay.
-  private let runs: [(range: Range<Int>, decay: Bool)]
-
-  package init(
-    _ group: ParameterGroup, communicator: Communicator, decayScope: WeightDecayScope
-  ) {
-    self.group = group
-    self.communicator = communicator
-    shards = Self.shards(of: group.count, over: communicator.size)
-    let own = shards[communicator.rank]
-    firstMoments = .zeros(1, own.count)
-    secondMoments = .zeros(1, own.count)
-    runs = group.parameters.compactMap { parameter in
-      let range = parameter.offset..<parameter.offset + parameter.shape.count
-      let part = range.clamped(to: own)
-      return part.isEmpty ? nil : (part, decayScope == .all || parameter.shape.isMatrix)
-    }
-  }
-
-  package var own: Range<Int> { shards[communicator.rank] }
-
-  /// Equal parts in multiples of 16 floats (a cache line), the last ones maybe shorter.
-  package static func shards(of count: Int, over ranks: Int) -> [Range<Int>] {
-    let part = ((count + ranks - 1) / ranks + 15) / 16 * 16
-    return (0..<ranks).map { min($0 * part, count)..<min(($0 + 1) * part, count) }
-  }
-
-  /// Sums the gradients of all holders into their owners' shards.
-  func reduceGradients() throws {
-    try communicator.reduceScatterSum(group.gradients.buffer, shards: shards)
-  }
-
-  /// Σ g² over the own shard.
-  func squaredNorm() -> Double {
-    sumOfSquares(group.gradients.base + own.lowerBound, count: own.count)
-  }
-
-  func update(_ step: AdamWStep) {
-    for (range, decay) in runs {
-      let moment = range.lowerBound - own.lowerBound
-      adamW(
-        step, parameters: group.values.base + range.lowerBound,
-        gradients: group.gradients.base + range.lowerBound,
-        firstMoments: firstMoments.base + moment, secondMoments: secondMoments.base + moment,
-        count: range.count, decay: decay)
-    }
-  }
-
-  /// Whether all holders have the same bits in the group's weights. Collective over the holders.
-  func holdersAgree() throws -> Bool {
-    var digest: UInt64 = 0xcbf2_9ce4_8422_2325
-    for value in group.values.buffer {
-      digest = (digest ^ UInt64(value.bitPattern)) &* 0x100_0000_01b3
-    }
-    let all = try communicator.allGather([digest])
-    return all.allSatisfy { $0 == all[0] }
-  }
-
-  func gatherParameters() throws {
-    try communicator.allGather(group.values.buffer, shards: shards)
-  }
-}
-
 /// The optimizer of a rank: all its groups, one global gradient norm.
 package final class ShardedOptimizer {
   package let groups: [GroupOptimizer]
@@ -97,9 +25,26 @@ package final class ShardedOptimizer {
       groups.append(
         GroupOptimizer(
           model.store.groups[number], communicator: communicator,
-          decayScope: plan.weightDecayScope))
+          decayScope: plan.weightDecayScope, moments: plan.numerics.moments))
     }
     self.groups = groups
+  }
+
+  /// Runs `body` while the groups' values are the master weights of all holders. Collective.
+  package func withMasters<Result>(_ body: () throws -> Result) throws -> Result {
+    for group in groups { try group.gatherMasters() }
+    defer { for group in groups { group.group.collapse() } }
+    return try body()
+  }
+
+  /// Makes room for values that are to be set; `adoptValues()` follows.
+  package func expandValues() {
+    for group in groups { group.group.expand() }
+  }
+
+  /// Makes masters and working weights from the groups' values.
+  package func adoptValues() {
+    for group in groups { group.adoptValues() }
   }
 
   /// A tag of the group's own, so that groups made at the same time are told apart.

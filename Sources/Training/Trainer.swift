@@ -41,9 +41,11 @@ package final class Trainer {
     if layout.expert > 1 && spec.routedExperts > 0 {
       let members = layout.expertGroup(of: world.rank).map { world.worldRanks[$0] }
       let group = try world.subgroup(worldRanks: members, tag: 1)
+      let formats = GroupTransport.formats(plan.numerics.precision)
       let exchange = try ExpertExchange(
         group: group, ranksPerNode: layout.gpusPerNode, experts: spec.routedExperts,
-        expertsPerToken: spec.expertsPerToken, hidden: spec.hiddenSize, route: setup.route)
+        expertsPerToken: spec.expertsPerToken, hidden: spec.hiddenSize, route: setup.route,
+        outward: formats.outward, inward: formats.inward)
       transport = GroupTransport(
         exchange, maxTokens: plan.microBatch * plan.sequenceLength, clock: clock)
     } else {
@@ -59,8 +61,8 @@ package final class Trainer {
     let first = try SchedulePlan(lowering: placement.schedule)
     try first.dryRun(Self.transportModel)
     executor = ScheduleExecutor(
-      model, plan: first, tokens: plan.microBatch * plan.sequenceLength, world: world,
-      clock: clock)
+      model, plan: first, tokens: plan.microBatch * plan.sequenceLength,
+      precision: plan.numerics.precision, world: world, clock: clock)
     plans[plan.microBatches] = first
   }
 

@@ -30,11 +30,13 @@ package struct Checkpoint {
     let isFirst = trainer.world.rank == 0
     let partial = Checkpoint(path: folder.partial(step: step))
     try phase { if isFirst { try folder.begin(step: step) } }
-    try phase {
-      let shards = CheckpointShards(trainer.model.placement)
-      try partial.writeWeights(trainer, shards)
-      try partial.writeOptimizer(trainer)
-      if isFirst { try partial.writeCommon(trainer, shards) }
+    try trainer.optimizer.withMasters {
+      try phase {
+        let shards = CheckpointShards(trainer.model.placement)
+        try partial.writeWeights(trainer, shards)
+        try partial.writeOptimizer(trainer)
+        if isFirst { try partial.writeCommon(trainer, shards) }
+      }
     }
     try phase { if isFirst { try folder.complete(step: step, keep: keep) } }
     return Checkpoint(path: folder.checkpoint(step: step))
@@ -46,6 +48,7 @@ package struct Checkpoint {
   package func restore(_ trainer: Trainer, state: CheckpointState) throws(CheckpointError) {
     let directory = try HuggingFaceDirectory(path: path)
     for shard in directory.shards { try Self.checkSteps(shard, state) }
+    trainer.optimizer.expandValues()
     try trainer.model.load(directory)
     var sums: [String: [String: String]] = [:]
     for (name, values) in trainer.model.tensors.sorted(by: { $0.key < $1.key }) {
@@ -54,6 +57,7 @@ package struct Checkpoint {
       sums[shard.source] = expected
       try Self.compare(UnsafeBufferPointer(values), name, with: expected, in: shard)
     }
+    trainer.optimizer.adoptValues()
     try readOptimizer(trainer, state)
     trainer.stepsDone = state.stepsDone
   }
@@ -160,10 +164,8 @@ extension Checkpoint {
 extension Checkpoint {
   /// A group's two moments under the names they have in the file.
   private static func moments(_ group: GroupOptimizer) -> [(name: String, values: Tensor)] {
-    [
-      (group.group.label + ".first_moment", group.firstMoments),
-      (group.group.label + ".second_moment", group.secondMoments),
-    ]
+    let names = [".first_moment", ".second_moment"]
+    return zip(names, group.loadedMoments).map { (group.group.label + $0, $1) }
   }
 
   private static func rangeKey(_ group: GroupOptimizer) -> String { group.group.label + ".range" }
@@ -175,9 +177,11 @@ extension Checkpoint {
 
   private func writeOptimizer(_ trainer: Trainer) throws(CheckpointError) {
     let groups = trainer.optimizer.groups
-    let tensors = groups.flatMap(Self.moments).map { name, values in
+    let moments = groups.flatMap(Self.moments)
+    let tensors = moments.map { name, values in
       (name: name, values: UnsafeBufferPointer(values.buffer))
     }
+    defer { withExtendedLifetime(moments) {} }
     var metadata = Self.metadata(tensors, stepsDone: trainer.stepsDone)
     for group in groups { metadata[Self.rangeKey(group)] = Self.range(group) }
     try SafeTensors.write(
@@ -192,7 +196,8 @@ extension Checkpoint {
     try Self.checkSteps(file, state)
     let sums = Self.checksums(of: file)
     for group in trainer.optimizer.groups {
-      for (name, values) in Self.moments(group) {
+      let moments = Self.moments(group)
+      for (name, values) in moments {
         let found = try file.info(name)
         guard found.type == .f32, found.elements == values.count else {
           throw CheckpointError(
@@ -209,6 +214,7 @@ extension Checkpoint {
         try file.copy(name, into: values.buffer)
         try Self.compare(UnsafeBufferPointer(values.buffer), name, with: sums, in: file)
       }
+      group.setMoments(first: moments[0].values, second: moments[1].values)
     }
   }
 }
