@@ -39,7 +39,7 @@ package struct Linear {
       part.working?.load(into: loaded.matrix.rows(row..<row + part.shape.rows))
       row += part.shape.rows
     }
-    body(loaded.matrix)
+    withExtendedLifetime(loaded) { body(loaded.matrix) }
   }
 
   /// Y [tokens, out] = X Wᵀ, in BF16 if activations are.
@@ -78,14 +78,12 @@ package struct Linear {
 
   /// dW += dYᵀ X, for what was kept.
   func addGradient(_ dy: KeptMatrix, _ x: KeptMatrix) {
-    if isFP8 {
-      addGradient(
-        arithmetic.weightGradientOperand(dy).matrix, arithmetic.weightGradientOperand(x).matrix)
-    } else {
-      let (gradients, inputs) = (dy.load(), x.load())
-      addGradient(gradients.matrix, inputs.matrix)
-      withExtendedLifetime((gradients, inputs)) {}
+    func operand(_ kept: KeptMatrix) -> Operand {
+      isFP8 ? arithmetic.weightGradientOperand(kept) : Operand(numbers: kept.load(), codes: nil)
     }
+    let (gradients, inputs) = (operand(dy), operand(x))
+    addGradient(gradients.matrix, inputs.matrix)
+    withExtendedLifetime((gradients, inputs)) {}
   }
 
   // MARK: What the layer's products take

@@ -9,8 +9,11 @@ package final class Transformer {
   package let store: ParameterStore
   package let stage: Stage
 
-  /// All weights zero; `positions` is the longest sequence it will see.
-  package init(_ spec: ModelSpec, convention: MTPConvention, positions: Int) {
+  /// All weights zero; `positions` is the longest sequence it will see. Under BF16 and FP8 the
+  /// groups of the store are expanded, and `adoptValues()` follows when the weights are set.
+  package init(
+    _ spec: ModelSpec, convention: MTPConvention, positions: Int, numerics: Numerics = Numerics()
+  ) {
     self.spec = spec
     let layers = 0..<spec.layers
     let experts = ModelParameters.blockLayers(spec, stage: layers).flatMap {
@@ -19,7 +22,9 @@ package final class Transformer {
     let shapes =
       [ModelParameters.embeddingShape(spec)]
       + ModelParameters.denseShapes(spec, stage: layers) + experts
-    store = ParameterStore(groups: [ParameterGroup(label: "model", shapes: shapes)])
+    store = ParameterStore(
+      groups: [ParameterGroup(label: "model", shapes: shapes, numerics: numerics)],
+      numerics: numerics)
     stage = Stage(
       spec, layers: layers, convention: convention, store: store,
       rotary: RotaryEmbedding(spec, positions: positions),

@@ -32,10 +32,11 @@ struct Golden {
   }
 
   /// The golden model with its weights in it.
-  func transformer(_ convention: MTPConvention = .released, positions: Int = 64) throws
-    -> Transformer
-  {
-    let model = Transformer(spec, convention: convention, positions: positions)
+  func transformer(
+    _ convention: MTPConvention = .released, positions: Int = 64, numerics: Numerics = Numerics()
+  ) throws -> Transformer {
+    let model = Transformer(
+      spec, convention: convention, positions: positions, numerics: numerics)
     for group in model.store.groups {
       for parameter in group.parameters {
         let values = try find(parameter.name).floats(parameter.name)

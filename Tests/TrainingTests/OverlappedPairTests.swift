@@ -16,7 +16,7 @@ private final class DiaryTransport: ExpertTransport {
 
   var localExperts: Range<Int> { local.localExperts }
 
-  func startDispatch(_ tokens: Tensor, _ routing: Routing) -> ExpertTransfer {
+  func startDispatch(_ tokens: KeptMatrix, _ routing: Routing) -> ExpertTransfer {
     entries.append("DISPATCH(F)…")
     return local.startDispatch(tokens, routing)
   }
@@ -36,12 +36,12 @@ private final class DiaryTransport: ExpertTransport {
     return local.finishCombine(transfer)
   }
 
-  func startCombineGradient(_ gradient: Tensor, _ tokens: DispatchedTokens) -> ExpertTransfer {
+  func startCombineGradient(_ gradient: KeptMatrix, _ tokens: DispatchedTokens) -> ExpertTransfer {
     entries.append("COMBINE(B)…")
     return local.startCombineGradient(gradient, tokens)
   }
 
-  func finishCombineGradient(_ transfer: ExpertTransfer) -> Tensor {
+  func finishCombineGradient(_ transfer: ExpertTransfer) -> KeptMatrix {
     entries.append("…COMBINE(B)")
     return local.finishCombineGradient(transfer)
   }
