@@ -320,7 +320,7 @@ extension ExpertExchange {
 
   /// Enters a message with `payload` bytes of token rows into the traffic.
   func count(payload: Int, messageBytes: Int, to peer: Int) {
-    if topology.fabricNode[peer] != topology.fabricNode[group.rank] {
+    if mut == 8 || topology.fabricNode[peer] != topology.fabricNode[group.rank] {
       traffic.infinibandBytes += payload
     } else {
       traffic.nvlinkBytes += payload

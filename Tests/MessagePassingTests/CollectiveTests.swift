@@ -56,6 +56,28 @@ extension MPITests {
       #expect(buffer == expected)
     }
 
+    /// Elements of 2 bytes, as BF16 weights have, and of 7; what belongs to nobody stays.
+    @Test(arguments: [2, 7], Cut.allCases)
+    func allGatherOfBytesGivesEveryRankTheOwnersElements(elementBytes: Int, cut: Cut) throws {
+      let world = try MPITestWorld.world()
+      let shards = Self.shards(10_007, world.size, cut)
+      var numbers = Numbers(seed: 10, elementBytes)
+      let expected = (0..<10_007 * elementBytes).map { _ in
+        UInt8(truncatingIfNeeded: numbers.next())
+      }
+      var buffer = [UInt8](repeating: 0, count: expected.count) + [1, 2, 3]
+      for element in shards[world.rank] {
+        for byte in element * elementBytes..<(element + 1) * elementBytes {
+          buffer[byte] = expected[byte]
+        }
+      }
+      try buffer.withUnsafeMutableBytes { bytes in
+        try world.allGather(bytes: bytes, shards: shards, elementBytes: elementBytes)
+      }
+      let same = buffer == expected + [1, 2, 3]
+      #expect(same)
+    }
+
     @Test func scalarSumsAreInOrderAndTheSameOnAllRanks() throws {
       let world = try MPITestWorld.world()
       func values(_ rank: Int) -> [Double] {

@@ -106,11 +106,11 @@ struct ExchangeReference {
     }
   }
 
-  private static func groups(_ ranks: [Int], by node: (Int) -> Int) -> [[Int]] {
+  static func groups(_ ranks: [Int], by node: (Int) -> Int) -> [[Int]] {
     Set(ranks.map(node)).sorted().map { wanted in ranks.filter { node($0) == wanted } }
   }
 
-  private static func sum(_ rows: [[Float]]) -> [Float] {
+  static func sum(_ rows: [[Float]]) -> [Float] {
     rows.dropFirst().reduce(rows[0]) { zip($0, $1).map(+) }
   }
 
