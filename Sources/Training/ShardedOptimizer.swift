@@ -37,6 +37,11 @@ package final class GroupOptimizer {
 
   package var own: Range<Int> { shards[communicator.rank] }
 
+  /// The FP32 values of the own shard, which `update` changes and `gatherParameters` shares.
+  package var masters: UnsafeMutableBufferPointer<Float> {
+    .init(start: group.values.base + own.lowerBound, count: own.count)
+  }
+
   /// Equal parts in multiples of 16 floats (a cache line), the last ones maybe shorter.
   package static func shards(of count: Int, over ranks: Int) -> [Range<Int>] {
     let part = ((count + ranks - 1) / ranks + 15) / 16 * 16
