@@ -14,6 +14,11 @@ package enum MemoryCategory: Int, Sendable, CaseIterable {
   case buffers
   /// What only the emulation needs, such as FP32 copies of FP8 operands: nothing on a GPU.
   case emulation
+  /// In the memory of the GPU's host.
+  case host
+
+  /// Whether the bytes are on the GPU.
+  var isOnGPU: Bool { self != .emulation && self != .host }
 }
 
 /// Process-wide recycling allocator for tensor storage.
@@ -24,7 +29,7 @@ package enum TensorMemory {
     package var byCategory = SIMD8<Int>.zero
     /// The same when `peak` was reached.
     package var atPeak = SIMD8<Int>.zero
-    /// Bytes of everything alive now, without `emulation`.
+    /// Bytes of everything alive now, without `emulation` and `host`.
     package var live = 0
     /// Largest `live` since the start or the last `resetPeak()`.
     package var peak = 0
@@ -33,7 +38,7 @@ package enum TensorMemory {
 
     mutating func add(_ bytes: Int, _ category: MemoryCategory) {
       byCategory[category.rawValue] += bytes
-      if category == .emulation { return }
+      if !category.isOnGPU { return }
       live += bytes
       if live > peak {
         peak = live

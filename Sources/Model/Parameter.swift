@@ -34,6 +34,8 @@ package final class Parameter {
   /// The weight as its products take it, under BF16 and FP8.
   let working: StoredMatrix?
   fileprivate var numbers: UnsafeMutablePointer<Float>?
+  /// Keep the memory alive.
+  fileprivate var numbersOwner: Tensor?
   private let gradientOwner: Tensor
 
   fileprivate init(
@@ -123,7 +125,10 @@ package final class ParameterGroup {
     if let numbers { return numbers }
     let tensor = Tensor(1, count, for: isLow ? .emulation : .parameters)
     numbers = tensor
-    for parameter in parameters { parameter.numbers = tensor.base + parameter.offset }
+    for parameter in parameters {
+      parameter.numbers = tensor.base + parameter.offset
+      parameter.numbersOwner = tensor
+    }
     return tensor
   }
 
@@ -134,6 +139,7 @@ package final class ParameterGroup {
     var next = norms.base
     for parameter in parameters {
       parameter.numbers = parameter.working == nil ? next : nil
+      parameter.numbersOwner = parameter.working == nil ? norms : nil
       if parameter.working == nil { next += parameter.shape.count }
     }
   }

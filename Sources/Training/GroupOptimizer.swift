@@ -62,7 +62,7 @@ package final class GroupOptimizer {
 
   /// FP32 master weights of the own shard.
   package var masters: UnsafeMutableBufferPointer<Float> {
-    ownMasters?.buffer ?? .init(rebasing: group.values.buffer[own])
+    ownMasters?.buffer ?? .init(start: group.values.base + own.lowerBound, count: own.count)
   }
 
   /// Equal parts in multiples of 16 floats (a cache line), the last ones maybe shorter.

@@ -13,6 +13,8 @@ package final class Trainer {
   package let world: Communicator
   package let model: RankModel
   package let optimizer: ShardedOptimizer
+  /// The running mean of the weights, when the plan asks for one.
+  package let average: WeightAverage?
   package let progress: TrainingProgress
   package let clock = ActivityClock()
   /// Steps done, also before a resume.
@@ -56,6 +58,7 @@ package final class Trainer {
       transport: transport ?? LocalTransport(experts: spec.routedExperts),
       balancedRouting: setup.balancedRouting)
     optimizer = try ShardedOptimizer(model, world: world, plan: plan)
+    average = plan.emaDecay > 0 ? WeightAverage(optimizer.groups, decay: plan.emaDecay) : nil
     progress = setup.progress
     collector = WorkloadCollector(placement, world: world)
     let first = try SchedulePlan(lowering: placement.schedule)
@@ -90,8 +93,10 @@ package final class Trainer {
         step: record.step, loss: record.loss, gradientNorm: norm, learningRate: step.learningRate)
     }
     try clock.during(.optimizer) {
+      average?.finish()
       try optimizer.update(
         norm: norm, learningRate: step.learningRate, number: record.step, recorder: recorder)
+      average?.start()
     }
     let load = try ExpertLoad(model, world: world)
     load.updateBiases(model, speed: step.biasUpdateSpeed)

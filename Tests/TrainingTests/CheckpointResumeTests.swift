@@ -17,6 +17,9 @@ extension JobTests {
       let figures = try run.metrics()
       #expect(figures.count == 6)
       let last = try run.contents(ofStep: 6)
+      #expect(last.keys.filter { $0.hasPrefix("average-") }.count == 4)
+      let losses = try text(of: run.file("losses.json"))
+      #expect(losses.contains("\"held_out_loss_ema\" : ") && !losses.contains("null"))
 
       // Killed in step 6, before its checkpoint, while a line was being written.
       try run.goBack(from: 6, to: 3)
@@ -28,6 +31,7 @@ extension JobTests {
       #expect(!resumed.output.contains("note:"))
       #expect(try run.metrics() == figures)
       #expect(try run.contents(ofStep: 6) == last)
+      #expect(try run.averagedLoss(of: resumed) == run.averagedLoss(of: whole))
       for rank in 0..<4 {
         let log = try text(of: run.file("ranks/rank-0000\(rank).log"))
         #expect(log.contains("rank \(rank) of 4") && log.contains("went on from"))
@@ -88,5 +92,13 @@ extension JobTests {
       let resumed = try Worker.run(run.resume)
       #expect(resumed.code == 66 && resumed.complaints.count == 1)
     }
+  }
+}
+
+extension SmallRun {
+  /// The closing report's line about the mean of the weights.
+  fileprivate func averagedLoss(of job: JobResult) throws -> Substring {
+    try #require(
+      job.output.split(separator: "\n").first { $0.hasPrefix("Held-out loss with the mean") })
   }
 }

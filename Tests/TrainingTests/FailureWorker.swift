@@ -126,7 +126,7 @@ struct SmallRun {
           groups_per_token: 2}
       layout: {pipeline: 2, data: 2, expert: 2}
       schedule: {name: \(schedule), microbatches: 4}
-      training: {steps: 6, sequence: 32}
+      training: {steps: 6, sequence: 32, ema_decay: 0.75}
       data: {sources: [\(files("text.txt"))]}
       checkpoint: {every: 3, keep: 2}
       """)

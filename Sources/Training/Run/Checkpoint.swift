@@ -35,6 +35,7 @@ package struct Checkpoint {
         let shards = CheckpointShards(trainer.model.placement)
         try partial.writeWeights(trainer, shards)
         try partial.writeOptimizer(trainer)
+        try partial.writeAverage(trainer)
         if isFirst { try partial.writeCommon(trainer, shards) }
       }
     }
@@ -46,6 +47,7 @@ package struct Checkpoint {
   /// checkpoint and was compared with the trainer's setup. Not collective.
   /// - Throws: `CheckpointError` for a file that is missing, truncated or of another checkpoint.
   package func restore(_ trainer: Trainer, state: CheckpointState) throws(CheckpointError) {
+    trainer.average?.finish()
     let directory = try HuggingFaceDirectory(path: path)
     for shard in directory.shards { try Self.checkSteps(shard, state) }
     trainer.optimizer.expandValues()
@@ -59,6 +61,7 @@ package struct Checkpoint {
     }
     trainer.optimizer.adoptValues()
     try readOptimizer(trainer, state)
+    try readAverage(trainer, state)
     trainer.stepsDone = state.stepsDone
   }
 
@@ -148,7 +151,7 @@ extension Checkpoint {
   private func writeCommon(_ trainer: Trainer, _ shards: CheckpointShards) throws(RunFileError) {
     let state = CheckpointState(
       trainer.setup, placement: trainer.model.placement, stepsDone: trainer.stepsDone,
-      progress: trainer.progress)
+      progress: trainer.progress, averageUpdates: trainer.average?.effectiveUpdates ?? 0)
     let files = [
       ("config.json", trainer.setup.spec.configJSON()), (CheckpointShards.index, shards.indexJSON),
       (CheckpointState.file, state.json),
@@ -177,44 +180,72 @@ extension Checkpoint {
 
   private func writeOptimizer(_ trainer: Trainer) throws(CheckpointError) {
     let groups = trainer.optimizer.groups
-    let moments = groups.flatMap(Self.moments)
-    let tensors = moments.map { name, values in
-      (name: name, values: UnsafeBufferPointer(values.buffer))
-    }
-    defer { withExtendedLifetime(moments) {} }
-    var metadata = Self.metadata(tensors, stepsDone: trainer.stepsDone)
-    for group in groups { metadata[Self.rangeKey(group)] = Self.range(group) }
-    try SafeTensors.write(
-      tensors.map { name, values in .init(name, shape: [values.count], .buffer(values)) },
-      to: optimizerFile(trainer.world.rank), metadata: metadata)
+    try Self.writeShards(
+      groups.flatMap(Self.moments), of: groups, to: optimizerFile(trainer.world.rank),
+      stepsDone: trainer.stepsDone)
   }
 
   private func readOptimizer(
     _ trainer: Trainer, _ state: CheckpointState
   ) throws(CheckpointError) {
-    let file = try SafeTensors(path: optimizerFile(trainer.world.rank))
-    try Self.checkSteps(file, state)
-    let sums = Self.checksums(of: file)
+    let file = try openShards(optimizerFile(trainer.world.rank), state)
     for group in trainer.optimizer.groups {
       let moments = Self.moments(group)
       for (name, values) in moments {
-        let found = try file.info(name)
-        guard found.type == .f32, found.elements == values.count else {
-          throw CheckpointError(
-            .badData, file: file.source, tensor: name,
-            message: "\(found.bytes.count) bytes of \(found.type.rawValue) where this rank's "
-              + "shard takes \(values.count * 4) of F32")
-        }
-        let range = file.metadata[Self.rangeKey(group)] ?? "nowhere"
-        guard range == Self.range(group) else {
-          throw CheckpointError(
-            .badData, file: file.source, tensor: name,
-            message: "is for the weights \(range) where this rank has \(Self.range(group))")
-        }
-        try file.copy(name, into: values.buffer)
-        try Self.compare(UnsafeBufferPointer(values.buffer), name, with: sums, in: file)
+        try Self.read(name, of: group, into: values, from: file)
       }
       group.setMoments(first: moments[0].values, second: moments[1].values)
     }
+  }
+
+  /// Writes a file of tensors for this rank's shards.
+  static func writeShards(
+    _ shards: [(name: String, values: Tensor)], of groups: [GroupOptimizer], to path: String,
+    stepsDone: Int
+  ) throws(CheckpointError) {
+    let tensors = shards.map { name, values in
+      (name: name, values: UnsafeBufferPointer(values.buffer))
+    }
+    var metadata = Self.metadata(tensors, stepsDone: stepsDone)
+    for group in groups { metadata[Self.rangeKey(group)] = Self.range(group) }
+    try SafeTensors.write(
+      tensors.map { name, values in .init(name, shape: [values.count], .buffer(values)) },
+      to: path, metadata: metadata)
+  }
+
+  /// Opens what `writeShards` wrote.
+  func openShards(_ path: String, _ state: CheckpointState) throws(CheckpointError) -> ShardFile {
+    let file = try SafeTensors(path: path)
+    try Self.checkSteps(file, state)
+    return ShardFile(tensors: file, checksums: Self.checksums(of: file))
+  }
+
+  /// A file of `writeShards`, open.
+  struct ShardFile {
+    let tensors: SafeTensors
+    let checksums: [String: String]
+  }
+
+  /// Reads a tensor for the group's shard on this rank.
+  static func read(
+    _ name: String, of group: GroupOptimizer, into values: Tensor, from shards: ShardFile
+  ) throws(CheckpointError) {
+    let file = shards.tensors
+    let found = try file.info(name)
+    guard found.type == .f32, found.elements == values.count else {
+      throw CheckpointError(
+        .badData, file: file.source, tensor: name,
+        message: "\(found.bytes.count) bytes of \(found.type.rawValue) where this rank's "
+          + "shard takes \(values.count * 4) of F32")
+    }
+    let range = file.metadata[Self.rangeKey(group)] ?? "nowhere"
+    guard range == Self.range(group) else {
+      throw CheckpointError(
+        .badData, file: file.source, tensor: name,
+        message: "is for the weights \(range) where this rank has \(Self.range(group))")
+    }
+    try file.copy(name, into: values.buffer)
+    try Self.compare(
+      UnsafeBufferPointer(values.buffer), name, with: shards.checksums, in: file)
   }
 }

@@ -40,18 +40,25 @@ package struct CheckpointState: Equatable, Sendable {
   package var globalBatch: Int
   /// Sequences trained on: the run's next one has this number.
   package var sequences: Int
+  /// Updates that the mean of the weights stands for (`WeightAverage.effectiveUpdates`), 0 without
+  /// one.
+  package var averageUpdates: Double
   /// Identity of the text, see `fingerprint(of:)`.
   package var text: String
   /// By key of cluster.yaml, what can't change from one leg of a run to the next.
   package var settings: [String: JSONValue]
 
   /// The state of a trainer that has done `stepsDone` steps.
-  init(_ setup: TrainerSetup, placement: Placement, stepsDone: Int, progress: TrainingProgress) {
+  init(
+    _ setup: TrainerSetup, placement: Placement, stepsDone: Int, progress: TrainingProgress,
+    averageUpdates: Double
+  ) {
     self.stepsDone = stepsDone
     totalSteps = setup.plan.steps
     worldSize = setup.layout.worldSize
     globalBatch = setup.plan.microBatches * setup.plan.microBatch * setup.layout.data
     sequences = progress.sequences(before: stepsDone)
+    self.averageUpdates = averageUpdates
     text = Self.fingerprint(of: setup.tokens)
     settings = Dictionary(
       uniqueKeysWithValues: Self.settings(setup, schedule: placement.schedule))
@@ -187,6 +194,15 @@ package struct CheckpointState: Equatable, Sendable {
       notes.append(
         "the text of data.sources is not the checkpoint's: the order of the data is another, and "
           + "held-out text may have been trained on")
+    }
+    if setup.plan.emaDecay > 0, averageUpdates == 0 {
+      notes.append(
+        "the checkpoint has no mean of the weights (training.ema_decay was 0): the mean begins "
+          + "with the weights after the next step")
+    }
+    if setup.plan.emaDecay == 0, averageUpdates > 0 {
+      notes.append(
+        "training.ema_decay is 0: the checkpoint's mean of the weights is not gone on with")
     }
     return notes
   }

@@ -10,7 +10,8 @@ extension CheckpointState {
       "format": .integer(Self.format), "steps_done": .integer(stepsDone),
       "total_steps": .integer(totalSteps), "world_size": .integer(worldSize),
       "global_batch": .integer(globalBatch), "sequences": .integer(sequences),
-      "text": .string(text), "settings": .object(settings),
+      "average_updates": .number(averageUpdates), "text": .string(text),
+      "settings": .object(settings),
     ]).text()
   }
 
@@ -49,6 +50,13 @@ extension CheckpointState {
     worldSize = try integer("world_size")
     globalBatch = try integer("global_batch")
     sequences = try integer("sequences")
+    averageUpdates =
+      switch members["average_updates"] {
+      case .number(let number)? where number > 0: number
+      case .integer(let number)? where number >= 0: Double(number)
+      case nil: 0
+      case let other?: throw bad("average_updates: \(other) where a number ≥ 0 is needed")
+      }
     guard case .string(let text)? = members["text"],
       case .object(let settings)? = members["settings"]
     else { throw bad("no key 'text' or 'settings'") }

@@ -13,10 +13,9 @@ package struct ClosingReport {
   ///   - seconds: of the loop, by the wall's clock.
   ///   - activities: this rank's seconds of each activity in the loop.
   ///   - peaks: by pipeline rank, the most activations held.
-  ///   - heldOut: the loss before and after training.
   package init(
     _ world: Communicator, seconds: Double, activities: [Double], steps: Int, tokens: Int,
-    peaks: [ActivationPeaks], heldOut: (Double?, Double?)
+    peaks: [ActivationPeaks], heldOut: HeldOutLosses
   ) throws {
     var rows: [(String, Spread)] = []
     for (activity, seconds) in zip(Activity.allCases, activities) {
@@ -49,11 +48,7 @@ package struct ClosingReport {
         + "avg \(TextFormat.bytes(Int(memory.mean))), max \(TextFormat.bytes(Int(memory.maximum)))",
     ]
     if peaks.contains(where: { $0.toInput > 0 }) { lines += Self.lines(peaks) }
-    if let after = heldOut.1 {
-      let before = heldOut.0.map { " (before training \(TextFormat.fixed($0, 4)))" } ?? ""
-      lines.append("Held-out loss: \(TextFormat.fixed(after, 4)) nats per token" + before)
-    }
-    self.lines = lines
+    self.lines = lines + heldOut.lines
   }
 
   /// Chunk activations by pipeline rank, and those of split backwards where they make more.

@@ -41,6 +41,8 @@ package struct RunDirectory: Sendable {
   package var checkpoints: String { path + "/checkpoints" }
   /// Mean times of the schedule's actions, for `dsv3 schedule analyze --times`.
   package var actionTimes: String { path + "/action-times.json" }
+  /// Held-out losses, see `HeldOutLosses`.
+  package var losses: String { path + "/losses.json" }
 
   /// The last step's report of the virtual clock.
   package var report: String { path + "/report.json" }

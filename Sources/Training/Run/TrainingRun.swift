@@ -82,19 +82,23 @@ package struct TrainingRun {
     // The held-out loss is no part of the loop.
     let activities = Activity.allCases.map { trainer.clock.seconds($0) }
     try logTimes(activities, seconds: seconds, steps: firstStep..<trainer.stepsDone)
+    let heldOut = HeldOutLosses(
+      before: before, after: try trainer.heldOutLoss(),
+      averaged: try trainer.heldOutLossOfAverage())
     let report = try ClosingReport(
       trainer.world, seconds: seconds, activities: activities, steps: steps, tokens: tokens,
-      peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world),
-      heldOut: (before, try trainer.heldOutLoss()))
+      peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world), heldOut: heldOut)
     say(report.text)
-    try writeActionTimes()
+    try writeSummaries(heldOut)
   }
 
-  private func writeActionTimes() throws {
+  private func writeSummaries(_ heldOut: HeldOutLosses) throws {
     let times = try trainer.actionTimes()
     let text = String(decoding: times.json.text(), as: UTF8.self)
     try phase {
-      if trainer.world.rank == 0 { try RunDirectory.write(text, to: directory.actionTimes) }
+      guard trainer.world.rank == 0 else { return }
+      try RunDirectory.write(text, to: directory.actionTimes)
+      try RunDirectory.write(heldOut.json, to: directory.losses)
     }
   }
 
@@ -134,6 +138,11 @@ package struct TrainingRun {
     let done = steps.isEmpty ? "no step" : "steps \(steps.lowerBound + 1)–\(steps.upperBound)"
     try log?.write(
       "\(done) took \(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
+    guard let average = trainer.average else { return }
+    let (own, waited) = (average.processorSeconds, Double(average.nanosecondsWaited) / 1e9)
+    try log?.write(
+      "the mean of the weights took \(TextFormat.fixed(own, 4)) s of a thread of its own, for "
+        + "which the steps waited \(TextFormat.fixed(waited, 4)) s\n")
   }
 
   /// One progress line.
