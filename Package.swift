@@ -76,10 +76,12 @@ let package = Package(
       "VirtualCluster",
       ["RunConfiguration", "Simulation", "Workload", "Fabric", "Units", "ModelSpec", "Schedules"]),
 
+    room("Coordinator", ["RunConfiguration", "ModelSpec", "Schedules", "JSON", "CSystem"]),
+
     command(
       "dsv3",
       [
-        "VirtualCluster",
+        "VirtualCluster", "Coordinator",
         "RunConfiguration", "Model", "ModelSpec", "JSON", "Schedules", "Kernels", "Units",
         "Fabric",
         "Workload", "Simulation", "CSystem", "NumberFormats",
@@ -120,6 +122,7 @@ let package = Package(
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
         "Schedules", "Workload", "JSON",
       ]),
+    tests("CoordinatorTests", ["Coordinator", "RunConfiguration", "JSON", "ModelSpec"]),
     tests(
       "CommandTests",
       ["Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload"]),

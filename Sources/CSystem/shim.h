@@ -3,7 +3,9 @@
 #ifndef DSV3_SYSTEM_SHIM_H
 #define DSV3_SYSTEM_SHIM_H
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -66,6 +68,22 @@ static inline int dsv3_may_copy_between_processes(void) {
   struct { void *base; unsigned long length; } local = {&to, 1}, remote = {&from, 1};
   long copied = syscall(SYS_process_vm_readv, getpid(), &local, 1UL, &remote, 1UL, 0UL);
   return copied == 1 && to == 1;
+}
+
+/* The environment's table is a mutable global. */
+extern char **environ;
+static inline char **dsv3_environment(void) { return environ; }
+
+/* For starting children. Linux has these; the headers show them under _GNU_SOURCE only. */
+extern int pipe2(int ends[2], int flags);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
+extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *);
+static inline int dsv3_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
+static inline void dsv3_spawn_closing_from(posix_spawn_file_actions_t *actions, int first) {
+  posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+static inline void dsv3_spawn_in(posix_spawn_file_actions_t *actions, const char *directory) {
+  posix_spawn_file_actions_addchdir_np(actions, directory);
 }
 
 /* Swift imports RUSAGE_SELF as an enumeration that getrusage does not take. */
