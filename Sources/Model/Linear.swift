@@ -114,8 +114,16 @@ package struct Linear {
       ? arithmetic.keepForWeights(dy, isGradient: true) : arithmetic.store(dy, .bf16)
   }
 
-  /// Keeps an input that was computed again for the gradient of the weight alone.
+  /// Keeps an input that was computed again for the gradient of the weight alone. It is quantised
+  /// first as the forward quantised it: computing again changes no bit.
   func keepInput(_ x: Tensor) -> KeptMatrix {
-    isFP8 ? arithmetic.keepForWeights(TensorView(x), isGradient: false) : arithmetic.keep(x)
+    guard isFP8 else { return arithmetic.keep(x) }
+    arithmetic.quantise(x.matrix)
+    return arithmetic.keepForWeights(TensorView(x), isGradient: false)
+  }
+
+  /// Keeps an input, of which BF16 numbers are kept for others, for the gradient of the weight.
+  func keepInput(sharing kept: KeptMatrix) -> KeptMatrix {
+    isFP8 ? keepInput(kept.load().owner) : kept
   }
 }

@@ -239,7 +239,7 @@ package final class TransformerBlock {
   /// The MLP's input, as a layer's weight gradient takes it, where it was not kept so: what the
   /// router keeps, or the norm again.
   private func normedAgain(_ pass: BlockPass, _ layer: Linear) -> KeptMatrix {
-    if let kept = pass.keptNormed { return kept }
+    if let kept = pass.keptNormed { return layer.keepInput(sharing: kept) }
     guard let residual = pass.keptResidual?.load() else {
       preconditionFailure("the residual is kept until ATTN(B)")
     }

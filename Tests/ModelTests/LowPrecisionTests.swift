@@ -13,10 +13,13 @@ import Testing
   ) {
     let files = try Golden(golden.name)
     let model = try files.transformer(golden.convention, numerics: numerics)
-    for group in model.store.groups { group.adoptValues() }
     if balanced {
+      // Small logits: a softmax that is all but decided makes much of little.
+      let head = model.store["lm_head.weight"]
+      for i in 0..<head.shape.count { head.value.base[i] *= 0.1 }
       for block in model.stage.allBlocks { block.router?.balanced = BalancedRouting(files.spec) }
     }
+    for group in model.store.groups { group.adoptValues() }
     let result = try model.evaluate(files.batch(), mtpWeight: 0.3, gradients: true)
     var gradients: [String: [Float]] = [:]
     for parameter in model.store.groups.flatMap(\.parameters) {
@@ -33,21 +36,27 @@ import Testing
   }
 
   /// Experts are chosen by turns, the same in all precisions: a token that goes elsewhere would
-  /// hide how well the arithmetic agrees.
-  @Test(arguments: [(Precision.bf16, 2e-3, 0.02), (.fp8, 0.03, 0.2)])
-  func lossAndGradientsAreFP32sToTheFormatsRounding(
-    _ precision: Precision, _ lossBound: Double, _ gradientBound: Double
-  ) throws {
+  /// hide how well the arithmetic agrees. Rounding is noise: gradients move off in all directions
+  /// (by ten times as much under FP8 as under BF16, whose mantissas are 16 times as fine), but keep
+  /// their length along the exact gradient.
+  @Test(arguments: [(Precision.bf16, 0.06, 0.01), (.fp8, 0.5, 0.1)])
+  func gradientsAreFP32sAndNoise(_ precision: Precision, _ noise: Double, _ bias: Double) throws {
     for golden in [GoldenTests.cases[2], GoldenTests.cases[3]] {
       let exact = try run(golden, Numerics(), balanced: true)
       let low = try run(golden, Numerics(precision), balanced: true)
-      #expect(abs(low.loss - exact.loss) < lossBound * exact.loss)
+      #expect(abs(low.loss - exact.loss) < bias / 10 * exact.loss)
       #expect(low.loss != exact.loss)
       for (name, gradient) in low.gradients {
-        let error = distance(gradient, exact.gradients[name] ?? [])
-        #expect(error < gradientBound, "\(golden.name) \(name)")
+        let reference = exact.gradients[name] ?? []
+        #expect(distance(gradient, reference) < noise, "\(golden.name) \(name)")
+        let along = dot(gradient, reference) / dot(reference, reference)
+        #expect(abs(along - 1) < bias, "\(golden.name) \(name)")
       }
     }
+  }
+
+  private func dot(_ a: [Float], _ b: [Float]) -> Double {
+    zip(a, b).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
   }
 
   /// Each of the three ways to compute again, alone and together.
@@ -62,9 +71,8 @@ import Testing
       for savings in ways {
         let again = try run(golden, Numerics(precision, savings: savings))
         #expect(again.loss == kept.loss)
-        for (name, gradient) in again.gradients {
-          #expect(gradient == kept.gradients[name], "\(savings) \(golden.name) \(name)")
-        }
+        let differing = again.gradients.filter { $0.value != kept.gradients[$0.key] }
+        #expect(differing.keys.sorted().prefix(5) == [], "\(savings) \(golden.name)")
       }
     }
   }
