@@ -106,7 +106,7 @@ let package = Package(
         "ModelSpec", "Schedules", "JSON",
       ]),
     tests("SchedulesTests", ["Schedules"]),
-    tests("NumberFormatsTests", ["NumberFormats"]),
+    tests("NumberFormatsTests", ["NumberFormats", "JSON"]),
     tests("KernelsTests", ["Kernels", "NumberFormats"]),
     tests("ModelTests", ["Model", "Kernels", "JSON", "ModelSpec"]),
     .target(

@@ -1,0 +1,84 @@
+// Sixteen numbers at a time: loads and stores, whole or in part, and the operations that the casts
+// are made of. Swift turns these into AVX2's packed instructions; everything is inlined, so that
+// counts and formats are constants where the loops are compiled.
+
+typealias Floats = SIMD16<Float>
+typealias Words = SIMD16<UInt32>
+
+/// Numbers of a vector.
+let laneCount = 16
+
+/// Bits of FP32.
+enum FloatBits {
+  static var magnitude: UInt32 { @inline(__always) get { 0x7fff_ffff } }
+  static var exponent: UInt32 { @inline(__always) get { 0x7f80_0000 } }
+  static var quietNaN: UInt32 { @inline(__always) get { 0x7fc0_0000 } }
+}
+
+@inline(__always)
+func bits(_ x: Floats) -> Words { unsafeBitCast(x, to: Words.self) }
+
+@inline(__always)
+func floats(_ bits: Words) -> Floats { unsafeBitCast(bits, to: Floats.self) }
+
+/// Lanes whose magnitudes, which have no sign bit, are above `bound`.
+@inline(__always)
+func isAbove(_ magnitudes: Words, _ bound: UInt32) -> SIMDMask<SIMD16<Int32>> {
+  // AVX2 compares signed numbers only; comparing with a scalar would go lane by lane.
+  let signed = unsafeBitCast(magnitudes, to: SIMD16<Int32>.self)
+  return signed .> SIMD16<Int32>(repeating: Int32(truncatingIfNeeded: bound))
+}
+
+/// `chosen` in the lanes of `mask`, `other` elsewhere.
+@inline(__always)
+func select(_ mask: SIMDMask<SIMD16<Int32>>, _ chosen: Words, _ other: Words) -> Words {
+  other.replacing(with: chosen, where: mask)
+}
+
+@inline(__always)
+func select(_ mask: SIMDMask<SIMD16<Int32>>, _ chosen: UInt32, _ other: Words) -> Words {
+  other.replacing(with: Words(repeating: chosen), where: mask)
+}
+
+/// `count` ≤ 16 elements from `pointer`, the other lanes zero.
+@inline(__always)
+func load<Lanes: SIMD>(
+  _ pointer: UnsafePointer<Lanes.Scalar>, _ count: Int, as type: Lanes.Type
+) -> Lanes {
+  if count == laneCount { return UnsafeRawPointer(pointer).loadUnaligned(as: Lanes.self) }
+  var lanes = Lanes()
+  withUnsafeMutableBytes(of: &lanes) {
+    $0.copyMemory(
+      from: UnsafeRawBufferPointer(
+        start: pointer, count: count &* MemoryLayout<Lanes.Scalar>.stride))
+  }
+  return lanes
+}
+
+/// The first `count` ≤ 16 lanes to `pointer`.
+@inline(__always)
+func store<Lanes: SIMD>(
+  _ lanes: Lanes, _ count: Int, to pointer: UnsafeMutablePointer<Lanes.Scalar>
+) {
+  if count == laneCount {
+    UnsafeMutableRawPointer(pointer).storeBytes(of: lanes, as: Lanes.self)
+  } else {
+    withUnsafeBytes(of: lanes) {
+      UnsafeMutableRawPointer(pointer).copyMemory(
+        from: $0.baseAddress.unsafelyUnwrapped,
+        byteCount: count &* MemoryLayout<Lanes.Scalar>.stride)
+    }
+  }
+}
+
+/// Calls `body` with the start and the count of each vector of `count` numbers, the last perhaps
+/// shorter.
+@inline(__always)
+func forEachVector(_ count: Int, _ body: (_ start: Int, _ lanes: Int) -> Void) {
+  var start = 0
+  while start &+ laneCount <= count {
+    body(start, laneCount)
+    start &+= laneCount
+  }
+  if start < count { body(start, count &- start) }
+}
