@@ -125,7 +125,10 @@ let package = Package(
     tests("CoordinatorTests", ["Coordinator", "RunConfiguration", "JSON", "ModelSpec"]),
     tests(
       "CommandTests",
-      ["Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload"]),
+      [
+        "Coordinator",
+        "Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload",
+      ]),
     tests("ProjectTests", []),
   ],
   swiftLanguageModes: [.v6]

@@ -3,7 +3,6 @@
 #ifndef DSV3_SYSTEM_SHIM_H
 #define DSV3_SYSTEM_SHIM_H
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -78,7 +77,7 @@ static inline char **dsv3_environment(void) { return environ; }
 extern int pipe2(int ends[2], int flags);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *);
-static inline int dsv3_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
+static inline int dsv3_pipe(int *ends, int flags) { return pipe2(ends, flags); }
 static inline void dsv3_spawn_closing_from(posix_spawn_file_actions_t *actions, int first) {
   posix_spawn_file_actions_addclosefrom_np(actions, first);
 }

@@ -7,7 +7,7 @@ import Testing
     "evaluate", "config", "presets", "schedule", "schedule list", "schedule show",
     "schedule export", "schedule check", "schedule analyze", "schedule compare",
     "schedule search", "simulate", "replay", "network", "calibrate", "bench", "bench network",
-    "bench simulation",
+    "bench simulation", "numerics", "numerics compare",
   ]
 
   @Test func helpListsTheCommands() throws {

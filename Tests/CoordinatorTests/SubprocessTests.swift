@@ -97,6 +97,15 @@ import Testing
     #expect(isGone(try #require(lines.output.first.flatMap { pid_t($0) })))
   }
 
+  /// As mpirun does with its ranks.
+  @Test func aDescendantInAGroupOfItsOwnIsKilledToo() throws {
+    let lines = Lines()
+    let child = try shell("trap '' TERM; setsid sleep 60 & echo $!; wait; wait", lines)
+    while lines.output.isEmpty { try Subprocess.wait(for: [child], atMost: 10) }
+    child.end(grace: 0.1)
+    #expect(isGone(try #require(lines.output.first.flatMap { pid_t($0) })))
+  }
+
   /// The grandchild holds the pipes open: their end isn't waited for, and it isn't left behind.
   @Test func whatAChildLeavesBehindIsKilled() throws {
     let lines = Lines()

@@ -26,7 +26,7 @@ struct LinePipe {
   /// Both ends of a new pipe; a child inherits neither, and reading doesn't wait.
   static func make() -> (reading: Int32, writing: Int32)? {
     var ends: [Int32] = [-1, -1]
-    guard dsv3_pipe(&ends) == 0 else { return nil }
+    guard dsv3_pipe(&ends, Int32(O_CLOEXEC)) == 0 else { return nil }
     guard fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 else {
       close(ends[0])
       close(ends[1])

@@ -44,14 +44,15 @@ extension Subprocess {
     }
   }
 
-  /// Ends children and all in their groups: asks by SIGTERM, and kills after `grace` seconds.
+  /// Ends children and all in their groups: asks by SIGTERM; after `grace` seconds kills them and
+  /// their descendants.
   package static func end(_ children: [Subprocess], grace: Double = 3) {
     for child in children { child.send(SIGTERM) }
     let deadline = now + grace
     while now < deadline && children.contains(where: { $0.ending == nil }) {
       pump(children, atMost: deadline - now)
     }
-    for child in children { child.send(SIGKILL) }
+    for child in children { child.killAll() }
     while children.contains(where: { $0.ending == nil }) { pump(children, atMost: 1) }
   }
 

@@ -52,7 +52,7 @@ package final class Subprocess {
 
   deinit {
     if ending == nil {
-      kill(-id, SIGKILL)
+      killAll()
       var status: Int32 = 0
       while waitpid(id, &status, 0) < 0 && errno == EINTR {}
     }
@@ -62,6 +62,14 @@ package final class Subprocess {
   /// Sends a signal to the child's group, or to the child alone; nothing when it has ended.
   package func send(_ signal: Int32, toGroup: Bool = true) {
     if ending == nil { kill(toGroup ? -id : id, signal) }
+  }
+
+  /// Kills the child's group and all its descendants, whatever group they are in.
+  func killAll() {
+    guard ending == nil else { return }
+    let descendants = Descendants.of(id)
+    kill(-id, SIGKILL)
+    for process in descendants { kill(process, SIGKILL) }
   }
 
   private static func spawn(

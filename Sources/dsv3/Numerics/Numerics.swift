@@ -1,9 +1,10 @@
 // `dsv3 numerics` and what stands under it: the arithmetic of low-precision training, one piece at
-// a time, on files.
+// a time, and what it does to the loss.
 
 let numericsCommand = Command(
   "dsv3 numerics",
-  summary: "low-precision arithmetic on files",
+  summary: "low-precision formats, products, and training compared",
   subcommands: [
-    numericsCastCommand
+    numericsCastCommand,
+    numericsCompareCommand,
   ])

@@ -3,7 +3,7 @@
 import Coordinator
 import Testing
 
-@Suite struct MPIRunTests {
+@Suite struct WorkerCallTests {
   private func settings(
     given: [String: String] = [:], isRoot: Bool = false, shared: Int = 1 << 30, copies: Bool = true
   ) -> [String: String?] {
