@@ -39,12 +39,12 @@ import Testing
   /// hide how well the arithmetic agrees. Rounding is noise: gradients move off in all directions
   /// (by ten times as much under FP8 as under BF16, whose mantissas are 16 times as fine), but keep
   /// their length along the exact gradient.
-  @Test(arguments: [(Precision.bf16, 0.06, 0.01), (.fp8, 0.5, 0.1)])
+  @Test(arguments: [(Precision.bf16, 0.06, 0.01), (.fp8, 0.5, 0.2)])
   func gradientsAreFP32sAndNoise(_ precision: Precision, _ noise: Double, _ bias: Double) throws {
     for golden in [GoldenTests.cases[2], GoldenTests.cases[3]] {
       let exact = try run(golden, Numerics(), balanced: true)
       let low = try run(golden, Numerics(precision), balanced: true)
-      #expect(abs(low.loss - exact.loss) < bias / 10 * exact.loss)
+      #expect(abs(low.loss - exact.loss) < bias / 20 * exact.loss)
       #expect(low.loss != exact.loss)
       for (name, gradient) in low.gradients {
         let reference = exact.gradients[name] ?? []
