@@ -69,7 +69,7 @@ package final class GroupTransport: ExpertTransport {
     case .codes(let stored):
       MutableTokenRows(
         codes: UnsafeMutableRawPointer(stored.codes),
-        scales: stored.scaleCount == 0 ? nil : stored.scales)
+        scales: stored.code == .bf16 ? nil : stored.scales)
     }
   }
 
