@@ -6,7 +6,7 @@ import Glibc
 import JSON
 import Testing
 
-@Suite(.serialized) struct NumericsCompareJobTests {
+@Suite struct NumericsCompareJobTests {
   /// A text and a directory, and the options of a small comparison there.
   private final class Small {
     let path: String
