@@ -59,8 +59,8 @@ package final class WeightAverage {
   package let decay: Double
   /// The n above: 0 before the first update, towards 1 / (1 − decay) later.
   package private(set) var effectiveUpdates = 0.0
-  /// What the step's path was held up by waiting for the thread.
-  package private(set) var nanosecondsWaited = 0
+  /// What the step's path was held up by: waking the thread and waiting for it.
+  package private(set) var nanosecondsHeldUp = 0
   private let groups: [GroupOptimizer]
   /// By group, the mean of the own shard, [1, own]; zeros before the first update.
   private let means: [Tensor]
@@ -83,6 +83,7 @@ package final class WeightAverage {
   /// groups' shards move, until `finish()`.
   package func start() {
     finish()
+    let start = ActivityClock.now()
     effectiveUpdates = effectiveUpdates * decay + 1
     work.share = Float(1 / effectiveUpdates)
     work.parts.removeAll(keepingCapacity: true)
@@ -91,6 +92,7 @@ package final class WeightAverage {
       work.parts.append((mean.base, UnsafePointer(weights), mean.count))
     }
     thread.start()
+    nanosecondsHeldUp += ActivityClock.now() - start
   }
 
   /// Waits until the mean is up to date.
@@ -98,7 +100,7 @@ package final class WeightAverage {
     guard thread.isRunning else { return }
     let start = ActivityClock.now()
     thread.wait()
-    nanosecondsWaited += ActivityClock.now() - start
+    nanosecondsHeldUp += ActivityClock.now() - start
   }
 
   /// The mean of a group's own shard, [1, own], up to date.

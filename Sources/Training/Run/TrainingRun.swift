@@ -139,10 +139,10 @@ package struct TrainingRun {
     try log?.write(
       "\(done) took \(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
     guard let average = trainer.average else { return }
-    let (own, waited) = (average.processorSeconds, Double(average.nanosecondsWaited) / 1e9)
+    let (own, heldUp) = (average.processorSeconds, Double(average.nanosecondsHeldUp) / 1e9)
     try log?.write(
-      "the mean of the weights took \(TextFormat.fixed(own, 4)) s of a thread of its own, for "
-        + "which the steps waited \(TextFormat.fixed(waited, 4)) s\n")
+      "the mean of the weights took \(TextFormat.fixed(own, 4)) s of a thread of its own and "
+        + "held the steps up for \(TextFormat.fixed(heldUp, 6)) s\n")
   }
 
   /// One progress line.
