@@ -13,9 +13,9 @@ extension MPITests {
       let inward: RowFormat
       var testDescription: String { "\(outward.rawValue) out, \(inward.rawValue) in" }
 
+      /// Each narrow format in each direction that has it; the directions know nothing of each other.
       static let all = [
-        Formats(outward: .fp8, inward: .bf16), Formats(outward: .bf16, inward: .bf16),
-        Formats(outward: .fp8, inward: .fp32), Formats(outward: .fp32, inward: .bf16),
+        Formats(outward: .fp8, inward: .bf16), Formats(outward: .bf16, inward: .fp32),
       ]
     }
 
