@@ -36,7 +36,9 @@ package struct LossChart {
     let plan = comparison.plan
     let parameters = ParameterCensus(plan.spec, sequenceLength: plan.base.plan.sequenceLength)
       .total.parameters
-    return "\(parameters) parameters, \(plan.steps) steps of \(plan.tokensPerStep) tokens, "
+    let size =
+      parameters < 1_000_000 ? "\(parameters)" : Self.label(Double(parameters) / 1e6) + " M"
+    return "\(size) parameters, \(plan.steps) steps of \(plan.tokensPerStep) tokens, "
       + SchedulePage.counted(plan.seeds.count, "seed")
       + "; smoothed by an exponential moving average, coefficient \(LossCurve.coefficient)"
   }
@@ -70,7 +72,7 @@ package struct LossChart {
         label: { Self.label($0) + "%" })
       + panel.drawing(lines(\.percentages, mean: \.meanPercentages))
       + ends(panel, \.percentages)
-      + SVG.text("end quiet", x: panel.x + panel.width - 6, y: top - 5, "±0.25%") + "\n"
+      + SVG.text("end halo", x: panel.x + panel.width - 6, y: top - 5, "±0.25%") + "\n"
   }
 
   /// Seeds below means; the baseline's zeros are the axis.
@@ -134,7 +136,8 @@ package struct LossChart {
     return "<style>\n\(SchedulePalette.pageRules)\n.bold{font-weight:bold}\n"
       + ".line{fill:none;stroke-width:2;stroke-linejoin:round}\n"
       + ".thin{stroke-width:0.9;stroke-opacity:0.45}\n.frame{fill:none;stroke:#8a8a92}\n"
-      + ".band{fill:#f3efd9}\n" + rules.joined(separator: "\n") + "\n</style>"
+      + ".band{fill:#f3efd9}\n.halo{stroke:#fff;stroke-width:3;paint-order:stroke}\n"
+      + rules.joined(separator: "\n") + "\n</style>"
   }
 
   /// With as many decimals as a tick needs.
