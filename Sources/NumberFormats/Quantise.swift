@@ -109,10 +109,12 @@ private func quantiseColumns(
           part.base, rows: part.rows, count: part.columns, stride: part.stride, finiteOnly: true,
           into: target)
       }
-      forEachVector(part.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         let largest = load(target + start, lanes, as: Floats.self)
         store(tileScales(largest, kind, smallest: smallest), lanes, to: target + start)
       }
+      forEachVector(part.columns, step)
       writeRows(part, isFinite: isFinite, out.part(row, column)) { start, lanes in
         load(target + start, lanes, as: Floats.self)
       }
@@ -135,19 +137,25 @@ private func writeRows(
     let values = out.values.map { $0 + row &* out.valueStride }
     switch (values, isFinite) {
     case (let values?, true):
-      forEachVector(x.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         write(line + start, lanes, scale(start, lanes), codes + start, values + start, true)
       }
+      forEachVector(x.columns, step)
     case (nil, true):
-      forEachVector(x.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         write(line + start, lanes, scale(start, lanes), codes + start, nil, true)
       }
+      forEachVector(x.columns, step)
     case (_, false):
-      forEachVector(x.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         write(
           line + start, lanes, scale(start, lanes), codes + start, values.map { $0 + start },
           false)
       }
+      forEachVector(x.columns, step)
     }
   }
 }
@@ -157,18 +165,17 @@ private func write(
   _ x: UnsafePointer<Float>, _ lanes: Int, _ scale: Floats, _ codes: UnsafeMutablePointer<UInt8>,
   _ values: UnsafeMutablePointer<Float>?, _ isFinite: Bool
 ) {
-  let format = SmallFloat.e4m3
   let scaled = bits(load(x, lanes, as: Floats.self) / scale)
   let magnitude = scaled & FloatBits.magnitude
   // A finite number is at most 448 and a rounding error after the division.
-  var (code, value) = format.rounded(
-    isFinite ? magnitude : pointwiseMin(magnitude, Words(repeating: format.beyond)))
+  var (code, value) = E4M3.rounded(
+    isFinite ? magnitude : atMost(E4M3.beyond, magnitude))
   if !isFinite {
     let isNaN = isAbove(magnitude, Float(464).bitPattern)
     value = floats(select(isNaN, FloatBits.quietNaN, bits(value)))
   }
-  code |= format.signCode(scaled)
-  store(SIMD16<UInt8>(truncatingIfNeeded: code), lanes, to: codes)
+  code |= E4M3.signCode(scaled)
+  store(SIMD8<UInt8>(truncatingIfNeeded: code), lanes, to: codes)
   if let values {
     let signed = floats(bits(value) | (scaled & ~FloatBits.magnitude))
     store(signed * scale, lanes, to: values)
