@@ -1,4 +1,4 @@
-// FP32 to codes and back. A loop is compiled for each format and way of overflow.
+// FP32 to codes and back. A loop is compiled for each format.
 
 extension NumberFormat {
   /// Writes the codes of `count` numbers, `codeBytes` each, little-endian, rounded to nearest even.
@@ -9,15 +9,18 @@ extension NumberFormat {
   ) {
     let bytes = codes.assumingMemoryBound(to: UInt8.self)
     let halves = codes.assumingMemoryBound(to: UInt16.self)
-    switch (self, overflow) {
-    case (.bf16, .saturate): encodeBF16(x, count: count, into: halves, .saturate)
-    case (.bf16, .escape): encodeBF16(x, count: count, into: halves, .escape)
-    case (.e4m3, .saturate): encodeBytes(.e4m3, x, count, bytes, .saturate)
-    case (.e4m3, .escape): encodeBytes(.e4m3, x, count, bytes, .escape)
-    case (.e5m2, .saturate): encodeBytes(.e5m2, x, count, bytes, .saturate)
-    case (.e5m2, .escape): encodeBytes(.e5m2, x, count, bytes, .escape)
-    case (.e5m6, .saturate): encodeHalves(.e5m6, x, count, halves, .saturate)
-    case (.e5m6, .escape): encodeHalves(.e5m6, x, count, halves, .escape)
+    switch self {
+    case .bf16: encodeBF16(x, count: count, into: halves, overflow)
+    case .e4m3: encodeBytes(E4M3.self, x, count, bytes, E4M3.limit(overflow))
+    case .e5m2: encodeBytes(E5M2.self, x, count, bytes, E5M2.limit(overflow))
+    case .e5m6:
+      let limit = E5M6.limit(overflow)
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
+        let code = E5M6.codes(load(x + start, lanes, as: Floats.self), limit: limit)
+        store(SIMD8<UInt16>(truncatingIfNeeded: code), lanes, to: halves + start)
+      }
+      forEachVector(count, step)
     }
   }
 
@@ -30,47 +33,40 @@ extension NumberFormat {
     let halves = codes.assumingMemoryBound(to: UInt16.self)
     switch self {
     case .bf16: decodeBF16(halves, count: count, into: x)
-    case .e4m3: decodeBytes(.e4m3, bytes, count, x)
-    case .e5m2: decodeBytes(.e5m2, bytes, count, x)
+    case .e4m3: decodeBytes(E4M3.self, bytes, count, x)
+    case .e5m2: decodeBytes(E5M2.self, bytes, count, x)
     case .e5m6:
-      forEachVector(count) { start, lanes in
-        let code = load(halves + start, lanes, as: SIMD16<UInt16>.self)
-        let value = SmallFloat.e5m6.values(Words(truncatingIfNeeded: code) & 0xfff)
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
+        let code = load(halves + start, lanes, as: SIMD8<UInt16>.self)
+        let value = E5M6.values(Words(truncatingIfNeeded: code) & 0xfff)
         store(value, lanes, to: x + start)
       }
+      forEachVector(count, step)
     }
   }
 }
 
-@inline(__always)
-private func encodeBytes(
-  _ format: SmallFloat, _ x: UnsafePointer<Float>, _ count: Int,
-  _ codes: UnsafeMutablePointer<UInt8>, _ overflow: Overflow
+private func encodeBytes<Format: SmallFloat>(
+  _ format: Format.Type, _ x: UnsafePointer<Float>, _ count: Int,
+  _ codes: UnsafeMutablePointer<UInt8>, _ limit: UInt32
 ) {
-  forEachVector(count) { start, lanes in
-    let code = format.codes(load(x + start, lanes, as: Floats.self), overflow)
-    store(SIMD16<UInt8>(truncatingIfNeeded: code), lanes, to: codes + start)
+  @inline(__always)
+  func step(_ start: Int, _ lanes: Int) {
+    let code = Format.codes(load(x + start, lanes, as: Floats.self), limit: limit)
+    store(SIMD8<UInt8>(truncatingIfNeeded: code), lanes, to: codes + start)
   }
+  forEachVector(count, step)
 }
 
-@inline(__always)
-private func encodeHalves(
-  _ format: SmallFloat, _ x: UnsafePointer<Float>, _ count: Int,
-  _ codes: UnsafeMutablePointer<UInt16>, _ overflow: Overflow
-) {
-  forEachVector(count) { start, lanes in
-    let code = format.codes(load(x + start, lanes, as: Floats.self), overflow)
-    store(SIMD16<UInt16>(truncatingIfNeeded: code), lanes, to: codes + start)
-  }
-}
-
-@inline(__always)
-private func decodeBytes(
-  _ format: SmallFloat, _ codes: UnsafePointer<UInt8>, _ count: Int,
+private func decodeBytes<Format: SmallFloat>(
+  _ format: Format.Type, _ codes: UnsafePointer<UInt8>, _ count: Int,
   _ x: UnsafeMutablePointer<Float>
 ) {
-  forEachVector(count) { start, lanes in
-    let code = Words(truncatingIfNeeded: load(codes + start, lanes, as: SIMD16<UInt8>.self))
-    store(format.values(code), lanes, to: x + start)
+  @inline(__always)
+  func step(_ start: Int, _ lanes: Int) {
+    let code = Words(truncatingIfNeeded: load(codes + start, lanes, as: SIMD8<UInt8>.self))
+    store(Format.values(code), lanes, to: x + start)
   }
+  forEachVector(count, step)
 }

@@ -36,8 +36,10 @@ private func dequantiseRun(
   _ codes: UnsafePointer<UInt8>, _ count: Int, _ x: UnsafeMutablePointer<Float>,
   scale: (Int, Int) -> Floats
 ) {
-  forEachVector(count) { start, lanes in
-    let code = Words(truncatingIfNeeded: load(codes + start, lanes, as: SIMD16<UInt8>.self))
-    store(SmallFloat.e4m3.values(code) * scale(start, lanes), lanes, to: x + start)
+  @inline(__always)
+  func step(_ start: Int, _ lanes: Int) {
+    let code = Words(truncatingIfNeeded: load(codes + start, lanes, as: SIMD8<UInt8>.self))
+    store(E4M3.values(code) * scale(start, lanes), lanes, to: x + start)
   }
+  forEachVector(count, step)
 }

@@ -13,25 +13,27 @@ private func magnitudes(_ x: Floats, finiteOnly: Bool) -> Words {
 /// The largest magnitude of `count` numbers in FP32's bits.
 @inline(__always)
 func largestMagnitude(_ x: UnsafePointer<Float>, _ count: Int, finiteOnly: Bool = false) -> UInt32 {
-  var largest = Words(repeating: 0)
-  var others = Words(repeating: 0)
+  // Four maxima, none of which waits for another.
+  var (first, second) = (Words(repeating: 0), Words(repeating: 0))
+  var (third, fourth) = (first, second)
+  @inline(__always)
+  func next(_ place: Int, _ lanes: Int) -> Words {
+    magnitudes(load(x + place, lanes, as: Floats.self), finiteOnly: finiteOnly)
+  }
   var start = 0
-  while start &+ 2 &* laneCount <= count {
-    let low = load(x + start, laneCount, as: Floats.self)
-    let high = load(x + (start &+ laneCount), laneCount, as: Floats.self)
-    largest = pointwiseMax(largest, magnitudes(low, finiteOnly: finiteOnly))
-    others = pointwiseMax(others, magnitudes(high, finiteOnly: finiteOnly))
-    start &+= 2 &* laneCount
+  while start &+ 32 <= count {
+    first = larger(first, next(start, 8))
+    second = larger(second, next(start &+ 8, 8))
+    third = larger(third, next(start &+ 16, 8))
+    fourth = larger(fourth, next(start &+ 24, 8))
+    start &+= 32
   }
-  forEachVector(count &- start) { offset, lanes in
-    let lanes = load(x + (start &+ offset), lanes, as: Floats.self)
-    largest = pointwiseMax(largest, magnitudes(lanes, finiteOnly: finiteOnly))
+  @inline(__always)
+  func step(_ offset: Int, _ lanes: Int) {
+    first = larger(first, next(start &+ offset, lanes))
   }
-  let all = pointwiseMax(largest, others)
-  let eight = pointwiseMax(all.lowHalf, all.highHalf)
-  let four = pointwiseMax(eight.lowHalf, eight.highHalf)
-  let two = pointwiseMax(four.lowHalf, four.highHalf)
-  return max(two.x, two.y)
+  forEachVector(count &- start, step)
+  return largestLane(larger(larger(first, second), larger(third, fourth)))
 }
 
 /// The largest magnitude of rows of `count` numbers, `stride` apart, in FP32's bits.
@@ -55,17 +57,19 @@ func largestMagnitudes(
   // Four rows at a time, so that the maxima so far are loaded and stored a quarter as often.
   var highest = Words(repeating: 0)
   for first in Swift.stride(from: 0, to: rows, by: 4) {
-    forEachVector(count) { start, lanes in
+    @inline(__always)
+    func step(_ start: Int, _ lanes: Int) {
       var most =
         first == 0
         ? Words(repeating: 0) : bits(load(largest + start, lanes, as: Floats.self))
       for row in first..<min(first &+ 4, rows) {
         let numbers = load(x + row &* stride + start, lanes, as: Floats.self)
-        most = pointwiseMax(most, magnitudes(numbers, finiteOnly: finiteOnly))
+        most = larger(most, magnitudes(numbers, finiteOnly: finiteOnly))
       }
       store(floats(most), lanes, to: largest + start)
-      highest = pointwiseMax(highest, most)
+      highest = larger(highest, most)
     }
+    forEachVector(count, step)
   }
-  return highest.max() < FloatBits.exponent
+  return largestLane(highest) < FloatBits.exponent
 }

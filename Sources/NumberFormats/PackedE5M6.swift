@@ -31,11 +31,13 @@ package func packE5M6(
       scales[row * tiles + tile] = scale
       // Exact, and 1 / scale is exact too.
       let factor = 1 / scale
-      forEachVector(count) { offset, lanes in
+      @inline(__always)
+      func step(_ offset: Int, _ lanes: Int) {
         let scaled = load(line + start + offset, lanes, as: Floats.self) * factor
-        let code = SmallFloat.e5m6.codes(scaled, .escape)
+        let code = E5M6.codes(scaled, limit: E5M6.beyond)
         storePacked(code, lanes, to: target + (start + offset) / 2 * 3)
       }
+      forEachVector(count, step)
     }
   }
 }
@@ -44,10 +46,10 @@ package func packE5M6(
 @inline(__always)
 private func storePacked(_ code: Words, _ count: Int, to target: UnsafeMutablePointer<UInt8>) {
   // The code of an even place stands in the lower half of 64 bits, its neighbour in the upper one.
-  let halves = unsafeBitCast(code, to: SIMD8<UInt64>.self)
-  let pairs = SIMD8<UInt32>(truncatingIfNeeded: halves | (halves &>> 20))
+  let halves = unsafeBitCast(code, to: SIMD4<UInt64>.self)
+  let pairs = SIMD4<UInt32>(truncatingIfNeeded: halves | (halves &>> 20))
   guard count < laneCount else { return storePairs(pairs, to: UnsafeMutableRawPointer(target)) }
-  withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { buffer in
+  withUnsafeTemporaryAllocation(byteCount: 12, alignment: 4) { buffer in
     let bytes = buffer.baseAddress.unsafelyUnwrapped
     storePairs(pairs, to: bytes)
     UnsafeMutableRawPointer(target).copyMemory(from: bytes, byteCount: packedE5M6Bytes(count))
@@ -56,15 +58,15 @@ private func storePacked(_ code: Words, _ count: Int, to target: UnsafeMutablePo
 
 /// Three bytes of each lane.
 @inline(__always)
-private func storePairs(_ pairs: SIMD8<UInt32>, to target: UnsafeMutableRawPointer) {
+private func storePairs(_ pairs: SIMD4<UInt32>, to target: UnsafeMutableRawPointer) {
   // A fourth byte is written, and then the next pair over it.
-  for pair in 0..<7 {
+  for pair in 0..<3 {
     target.storeBytes(of: pairs[pair], toByteOffset: 3 &* pair, as: UInt32.self)
   }
   target.storeBytes(
-    of: UInt16(truncatingIfNeeded: pairs[7]), toByteOffset: 21, as: UInt16.self)
+    of: UInt16(truncatingIfNeeded: pairs[3]), toByteOffset: 9, as: UInt16.self)
   target.storeBytes(
-    of: UInt8(truncatingIfNeeded: pairs[7] &>> 16), toByteOffset: 23, as: UInt8.self)
+    of: UInt8(truncatingIfNeeded: pairs[3] &>> 16), toByteOffset: 11, as: UInt8.self)
 }
 
 /// The reverse of `packE5M6`.
@@ -79,10 +81,12 @@ package func unpackE5M6(
     for tile in 0..<tiles {
       let start = tile * side
       let scale = scales[row * tiles + tile]
-      forEachVector(min(side, x.columns - start)) { offset, lanes in
+      @inline(__always)
+      func step(_ offset: Int, _ lanes: Int) {
         let code = loadPacked(source + (start + offset) / 2 * 3, lanes)
-        store(SmallFloat.e5m6.values(code) * scale, lanes, to: line + start + offset)
+        store(E5M6.values(code) * scale, lanes, to: line + start + offset)
       }
+      forEachVector(min(side, x.columns - start), step)
     }
   }
 }
@@ -90,30 +94,30 @@ package func unpackE5M6(
 /// The codes of `count` packed numbers, the other lanes zero.
 @inline(__always)
 private func loadPacked(_ source: UnsafePointer<UInt8>, _ count: Int) -> Words {
-  let pairs: SIMD8<UInt32>
+  let pairs: SIMD4<UInt32>
   if count == laneCount {
     pairs = loadPairs(UnsafeRawPointer(source))
   } else {
-    pairs = withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { buffer in
+    pairs = withUnsafeTemporaryAllocation(byteCount: 12, alignment: 4) { buffer in
       buffer.initializeMemory(as: UInt8.self, repeating: 0)
       buffer.copyMemory(
         from: UnsafeRawBufferPointer(start: source, count: packedE5M6Bytes(count)))
       return loadPairs(UnsafeRawPointer(buffer.baseAddress.unsafelyUnwrapped))
     }
   }
-  let wide = SIMD8<UInt64>(truncatingIfNeeded: pairs)
+  let wide = SIMD4<UInt64>(truncatingIfNeeded: pairs)
   let halves = (wide & 0xfff) | ((wide & 0xff_f000) &<< 20)
   return unsafeBitCast(halves, to: Words.self)
 }
 
 /// Three bytes into each lane.
 @inline(__always)
-private func loadPairs(_ source: UnsafeRawPointer) -> SIMD8<UInt32> {
-  var pairs = SIMD8<UInt32>()
+private func loadPairs(_ source: UnsafeRawPointer) -> SIMD4<UInt32> {
+  var pairs = SIMD4<UInt32>()
   // A fourth byte comes along, and goes with the mask of the caller.
-  for pair in 0..<7 {
+  for pair in 0..<3 {
     pairs[pair] = source.loadUnaligned(fromByteOffset: 3 &* pair, as: UInt32.self)
   }
-  pairs[7] = source.loadUnaligned(fromByteOffset: 20, as: UInt32.self) &>> 8
+  pairs[3] = source.loadUnaligned(fromByteOffset: 8, as: UInt32.self) &>> 8
   return pairs
 }

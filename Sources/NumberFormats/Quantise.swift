@@ -35,15 +35,7 @@ package func quantise(
       }
     }
   case .column: quantiseColumns(x, kind, smallest, scales, out)
-  case .block:
-    let grid = tile.grid(rows: x.rows, columns: x.columns)
-    for row in 0..<grid.rows {
-      for column in 0..<grid.columns {
-        let part = x.part(row * side, column * side, rows: side, columns: side)
-        scales[row * grid.columns + column] = quantiseTile(
-          part, kind, smallest, out.part(row * side, column * side))
-      }
-    }
+  case .block: quantiseBlocks(x, kind, smallest, scales, out)
   case .tensor: scales[0] = quantiseTile(x, kind, smallest, out)
   }
 }
@@ -78,28 +70,61 @@ private struct QuantisedRows {
 private func quantiseTile(
   _ x: FloatRows, _ kind: ScaleKind, _ smallest: Float, _ out: QuantisedRows
 ) -> Float {
-  var largest = largestMagnitude(x.base, rows: x.rows, count: x.columns, stride: x.stride)
-  let isFinite = largest < FloatBits.exponent
-  if !isFinite {
-    largest = largestMagnitude(
-      x.base, rows: x.rows, count: x.columns, stride: x.stride, finiteOnly: true)
-  }
-  let scale = tileScale(Float(bitPattern: largest), kind, smallest: smallest)
+  let (largest, isFinite) = finiteMagnitude(x)
+  let scale = tileScale(largest, kind, smallest: smallest)
   let lanes = Floats(repeating: scale)
   writeRows(x, isFinite: isFinite, out) { _, _ in lanes }
   return scale
 }
 
-/// Tiles of 128 × 1 across the columns: strips of 128 × 512, which stay in the L2 cache and are
-/// long enough in each row for the processor to fetch ahead.
+/// Columns of a strip of 128 rows: it stays in the L2 cache, and is long enough in each row for the
+/// processor to fetch ahead.
+private let stripColumns = 512
+
+/// Blocks of 128 × 128, strip by strip: the scales of its blocks, then its rows.
+private func quantiseBlocks(
+  _ x: FloatRows, _ kind: ScaleKind, _ smallest: Float, _ scales: UnsafeMutablePointer<Float>,
+  _ out: QuantisedRows
+) {
+  let side = ScaleTile.side
+  let tiles = ScaleTile.block.grid(rows: x.rows, columns: x.columns).columns
+  for row in stride(from: 0, to: x.rows, by: side) {
+    for column in stride(from: 0, to: x.columns, by: stripColumns) {
+      let strip = x.part(row, column, rows: side, columns: stripColumns)
+      let target = scales + row / side * tiles + column / side
+      var isFinite = true
+      for start in stride(from: 0, to: strip.columns, by: side) {
+        let block = strip.part(0, start, rows: side, columns: side)
+        let largest = finiteMagnitude(block)
+        isFinite = isFinite && largest.isAll
+        target[start / side] = tileScale(largest.value, kind, smallest: smallest)
+      }
+      writeRows(strip, isFinite: isFinite, out.part(row, column)) { start, _ in
+        Floats(repeating: target[start / side])
+      }
+    }
+  }
+}
+
+/// The largest finite magnitude of a tile, and whether all of it is finite.
+@inline(__always)
+private func finiteMagnitude(_ x: FloatRows) -> (value: Float, isAll: Bool) {
+  let largest = largestMagnitude(x.base, rows: x.rows, count: x.columns, stride: x.stride)
+  if largest < FloatBits.exponent { return (Float(bitPattern: largest), true) }
+  let finite = largestMagnitude(
+    x.base, rows: x.rows, count: x.columns, stride: x.stride, finiteOnly: true)
+  return (Float(bitPattern: finite), false)
+}
+
+/// Tiles of 128 × 1 across the columns, strip by strip.
 private func quantiseColumns(
   _ x: FloatRows, _ kind: ScaleKind, _ smallest: Float, _ scales: UnsafeMutablePointer<Float>,
   _ out: QuantisedRows
 ) {
-  let (side, width) = (ScaleTile.side, 512)
+  let side = ScaleTile.side
   for row in stride(from: 0, to: x.rows, by: side) {
-    for column in stride(from: 0, to: x.columns, by: width) {
-      let part = x.part(row, column, rows: side, columns: width)
+    for column in stride(from: 0, to: x.columns, by: stripColumns) {
+      let part = x.part(row, column, rows: side, columns: stripColumns)
       let target = scales + row / side * x.columns + column
       let isFinite = largestMagnitudes(
         part.base, rows: part.rows, count: part.columns, stride: part.stride, finiteOnly: false,
@@ -109,10 +134,12 @@ private func quantiseColumns(
           part.base, rows: part.rows, count: part.columns, stride: part.stride, finiteOnly: true,
           into: target)
       }
-      forEachVector(part.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         let largest = load(target + start, lanes, as: Floats.self)
         store(tileScales(largest, kind, smallest: smallest), lanes, to: target + start)
       }
+      forEachVector(part.columns, step)
       writeRows(part, isFinite: isFinite, out.part(row, column)) { start, lanes in
         load(target + start, lanes, as: Floats.self)
       }
@@ -135,19 +162,25 @@ private func writeRows(
     let values = out.values.map { $0 + row &* out.valueStride }
     switch (values, isFinite) {
     case (let values?, true):
-      forEachVector(x.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         write(line + start, lanes, scale(start, lanes), codes + start, values + start, true)
       }
+      forEachVector(x.columns, step)
     case (nil, true):
-      forEachVector(x.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         write(line + start, lanes, scale(start, lanes), codes + start, nil, true)
       }
+      forEachVector(x.columns, step)
     case (_, false):
-      forEachVector(x.columns) { start, lanes in
+      @inline(__always)
+      func step(_ start: Int, _ lanes: Int) {
         write(
           line + start, lanes, scale(start, lanes), codes + start, values.map { $0 + start },
           false)
       }
+      forEachVector(x.columns, step)
     }
   }
 }
@@ -157,18 +190,17 @@ private func write(
   _ x: UnsafePointer<Float>, _ lanes: Int, _ scale: Floats, _ codes: UnsafeMutablePointer<UInt8>,
   _ values: UnsafeMutablePointer<Float>?, _ isFinite: Bool
 ) {
-  let format = SmallFloat.e4m3
   let scaled = bits(load(x, lanes, as: Floats.self) / scale)
   let magnitude = scaled & FloatBits.magnitude
   // A finite number is at most 448 and a rounding error after the division.
-  var (code, value) = format.rounded(
-    isFinite ? magnitude : pointwiseMin(magnitude, Words(repeating: format.beyond)))
+  var (code, value) = E4M3.rounded(
+    isFinite ? magnitude : atMost(E4M3.beyond, magnitude))
   if !isFinite {
     let isNaN = isAbove(magnitude, Float(464).bitPattern)
     value = floats(select(isNaN, FloatBits.quietNaN, bits(value)))
   }
-  code |= format.signCode(scaled)
-  store(SIMD16<UInt8>(truncatingIfNeeded: code), lanes, to: codes)
+  code |= E4M3.signCode(scaled)
+  store(SIMD8<UInt8>(truncatingIfNeeded: code), lanes, to: codes)
   if let values {
     let signed = floats(bits(value) | (scaled & ~FloatBits.magnitude))
     store(signed * scale, lanes, to: values)

@@ -18,10 +18,12 @@ package func scale(ue8m0 code: UInt8) -> Float {
 package func ue8m0(
   _ scales: UnsafePointer<Float>, count: Int, into codes: UnsafeMutablePointer<UInt8>
 ) {
-  forEachVector(count) { start, lanes in
+  @inline(__always)
+  func step(_ start: Int, _ lanes: Int) {
     let exponents = bits(load(scales + start, lanes, as: Floats.self)) &>> 23
-    store(SIMD16<UInt8>(truncatingIfNeeded: exponents), lanes, to: codes + start)
+    store(SIMD8<UInt8>(truncatingIfNeeded: exponents), lanes, to: codes + start)
   }
+  forEachVector(count, step)
 }
 
 /// The scales of `count` codes.

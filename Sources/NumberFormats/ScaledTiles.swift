@@ -61,11 +61,10 @@ func tileScale(
   }
 }
 
-/// `tileScale` of sixteen magnitudes.
+/// `tileScale` of eight magnitudes.
 @inline(__always)
 func tileScales(_ largest: Floats, _ kind: ScaleKind, smallest: Float) -> Floats {
-  let least = Words(repeating: smallest.bitPattern)
-  let scale = floats(pointwiseMax(bits(largest), least)) / Float(448)
+  let scale = floats(atLeast(smallest.bitPattern, bits(largest))) / Float(448)
   switch kind {
   case .float: return scale
   case .powerOfTwo: return floats((bits(scale) &+ 0x7f_ffff) & 0x7f80_0000)

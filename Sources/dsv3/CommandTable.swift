@@ -19,6 +19,6 @@ private let scheduleCommand = Command(
 /// `dsv3 bench` and what stands under it.
 private let benchesCommand: Command = {
   var command = benchCommand
-  command.subcommands = [benchNetworkCommand, benchSimulationCommand]
+  command.subcommands = [benchNetworkCommand, benchSimulationCommand, benchNumericsCommand]
   return command
 }()

@@ -7,7 +7,8 @@ import Testing
     "evaluate", "config", "presets", "schedule", "schedule list", "schedule show",
     "schedule export", "schedule check", "schedule analyze", "schedule compare",
     "schedule search", "simulate", "replay", "network", "calibrate", "bench", "bench network",
-    "bench simulation", "numerics", "numerics compare",
+    "bench simulation", "bench numerics", "numerics", "numerics cast", "numerics compare",
+    "numerics gemm",
   ]
 
   @Test func helpListsTheCommands() throws {
@@ -47,6 +48,8 @@ import Testing
     (["presets", "mini"], "unexpected argument 'mini'"),
     (["config", "--set"], "wants a value: --set KEY=VALUE"),
     (["schedule", "show"], "NAME|FILE.csv is missing"),
+    (["numerics"], "a command is missing"),
+    (["numerics", "cats"], "there is no command 'cats'; did you mean 'cast'?"),
   ])
   func mistakesExitWith64AndAHint(_ arguments: [String], _ message: String) throws {
     let output = try Binary.run(arguments)
