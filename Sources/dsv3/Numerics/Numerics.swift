@@ -6,5 +6,6 @@ let numericsCommand = Command(
   summary: "low-precision formats, products, and training compared",
   subcommands: [
     numericsCastCommand,
+    numericsGemmCommand,
     numericsCompareCommand,
   ])
