@@ -3,11 +3,9 @@
 // gather's message opens with the gates' gradients, which are placed, not added.
 
 import NumberFormats
-import Glibc
-let mut = Int(String(cString: getenv("MUT") ?? strdup("0")))!
 
-/// A message of combine or gather: the gates' gradients, [rows, expertsPerToken], if it has any, and
-/// rows, [rows, hidden], in the format `inward`.
+/// A message of combine or gather: the gates' gradients, [rows, expertsPerToken], if it has any,
+/// and rows, [rows, hidden], in the format `inward`.
 private struct InwardMessage {
   let gates: UnsafeMutablePointer<Float>
   let rows: UnsafeMutableRawPointer
@@ -45,7 +43,8 @@ extension ExpertExchange {
   ) throws(MPIError) {
     let size = bytes(flight, rows: rows)
     try flight.send(buffer, bytes: size, to: peer, hop: hop)
-    count(payload: rows * (mut == 5 ? 4 * hidden : inward.bytes(hidden: hidden)), messageBytes: size, to: peer)
+    count(
+      payload: rows * inward.bytes(hidden: hidden), messageBytes: size, isOutward: false, to: peer)
   }
 
   func startInward(_ flight: ExchangeInFlight) throws(MPIError) -> ExchangeInFlight {
@@ -81,7 +80,7 @@ extension ExpertExchange {
   ) {
     let to = message + at * inward.bytes(hidden: hidden)
     if inward == .bf16 {
-      NumberFormat.bf16.encode(floats, count: rows * hidden, into: to, overflow: mut == 3 ? .saturate : .escape)
+      NumberFormat.bf16.encode(floats, count: rows * hidden, into: to, overflow: .escape)
     } else {
       to.copyMemory(from: floats, byteCount: rows * hidden * MemoryLayout<Float>.size)
     }
@@ -126,7 +125,6 @@ extension ExpertExchange {
       } else {
         let sums = pool.take(bytes: rows * hidden * MemoryLayout<Float>.size)
         addUp(flight, segment, into: sums.floats, gates: message.gates)
-        if mut == 2 { for i in 0..<rows*hidden { sums.floats[i] = Float(bitPattern: sums.floats[i].bitPattern & 0xffff0000) } }
         encode(sums.floats, rows: rows, into: message.rows, at: 0)
         pool.give(sums)
       }
@@ -145,8 +143,7 @@ extension ExpertExchange {
   ) {
     let routes = flight.plan.routes
     let locals = topology.local.count
-    for l in 0..<locals {
-      let local = mut == 7 ? locals - 1 - l : l
+    for local in 0..<locals {
       let forwards = routes.forwards[segment * locals + local]
       guard !forwards.isEmpty else { continue }
       let terms: Terms
@@ -159,7 +156,7 @@ extension ExpertExchange {
         start = routes.rowsForwarded(to: local, of: locals, before: segment)
       } else {
         let own = flight.rows.floats
-        terms = inward == .bf16 && mut != 1 ? .roundedFloats(own) : .floats(own)
+        terms = inward == .bf16 ? .roundedFloats(own) : .floats(own)
         termGates = flight.gates ?? own
         start = routes.receivedStart[ownSources[segment]]
       }
@@ -185,7 +182,7 @@ extension ExpertExchange {
       let tokens = flight.plan.tokens
       let rows = flight.rows.floats
       if rows != UnsafePointer(sums) { copyFloats(sums, rows, tokens * hidden) }
-      if inward == .bf16 && mut != 4 { roundToBF16(sums, count: tokens * hidden) }
+      if inward == .bf16 { roundToBF16(sums, count: tokens * hidden) }
       if let gates, let from = flight.gates { copyFloats(gates, from, tokens * expertsPerToken) }
       return
     }

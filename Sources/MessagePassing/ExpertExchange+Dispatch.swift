@@ -126,7 +126,7 @@ extension ExpertExchange {
           from: .memory(flight.rows), at: from, to: .records(message.rows), at: row)
       }
       try flight.send(buffer, bytes: bytes, to: relay, hop: 1)
-      count(payload: tokens.count * outwardRows.bytes, messageBytes: bytes, to: relay)
+      count(payload: tokens.count * outwardRows.bytes, messageBytes: bytes, isOutward: true, to: relay)
     }
   }
 
@@ -184,7 +184,7 @@ extension ExpertExchange {
       }
     }
     try flight.send(buffer, bytes: bytes, to: peer, hop: 2)
-    count(payload: total * outwardRows.bytes, messageBytes: bytes, to: peer)
+    count(payload: total * outwardRows.bytes, messageBytes: bytes, isOutward: true, to: peer)
   }
 
   /// Rows and gates of a segment of a dispatch: in the message that brought them, or the caller's.
@@ -318,9 +318,11 @@ extension ExpertExchange {
     return total
   }
 
-  /// Enters a message with `payload` bytes of token rows into the traffic.
-  func count(payload: Int, messageBytes: Int, to peer: Int) {
-    if mut == 8 || topology.fabricNode[peer] != topology.fabricNode[group.rank] {
+  /// Enters a message with `payload` bytes of token rows into the traffic; `isOutward` when they are
+  /// on the way to experts.
+  func count(payload: Int, messageBytes: Int, isOutward: Bool, to peer: Int) {
+    if isOutward { traffic.outwardBytes += payload }
+    if topology.fabricNode[peer] != topology.fabricNode[group.rank] {
       traffic.infinibandBytes += payload
     } else {
       traffic.nvlinkBytes += payload

@@ -30,7 +30,7 @@ extension ExpertExchange {
           from: .memory(flight.rows), at: Int(token), to: .records(buffer.base), at: row)
       }
       try flight.send(buffer, bytes: bytes, to: relay, hop: 1)
-      count(payload: bytes, messageBytes: bytes, to: relay)
+      count(payload: bytes, messageBytes: bytes, isOutward: true, to: relay)
     }
   }
 
@@ -49,7 +49,7 @@ extension ExpertExchange {
         to += routes.forwards[segment * locals + local].count
       }
       try flight.send(buffer, bytes: bytes, to: peer, hop: 2)
-      count(payload: bytes, messageBytes: bytes, to: peer)
+      count(payload: bytes, messageBytes: bytes, isOutward: true, to: peer)
     }
   }
 

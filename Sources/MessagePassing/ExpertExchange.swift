@@ -8,6 +8,8 @@ package struct ExchangeTraffic: Sendable, Equatable {
   package var infinibandBytes = 0
   /// Token rows that went to another rank of the same node.
   package var nvlinkBytes = 0
+  /// Of both, what was on its way to experts: dispatch, and combine's backward.
+  package var outwardBytes = 0
   /// Everything else in the messages: expert numbers, gates and their gradients, counts.
   package var metadataBytes = 0
 

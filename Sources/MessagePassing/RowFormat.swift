@@ -145,7 +145,7 @@ struct RowCopier {
       (codes + index * codeBytes).copyMemory(from: record, byteCount: codeBytes)
       for scale in 0..<scales {
         let exponent = record.load(fromByteOffset: codeBytes + scale, as: UInt8.self)
-        into[index * scales + scale] = Float(bitPattern: UInt32(mut == 6 && scale == 1 ? 127 : exponent) << 23)
+        into[index * scales + scale] = Float(bitPattern: UInt32(exponent) << 23)
       }
     }
   }

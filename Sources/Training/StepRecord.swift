@@ -20,6 +20,8 @@ package struct StepRecord: Equatable, Sendable {
   /// Token rows over the simulated links, sums over ranks.
   package var nvlinkBytes = 0
   package var infinibandBytes = 0
+  /// Of both, what was on its way to experts: dispatch, and combine's backward.
+  package var dispatchBytes = 0
   /// Tensor bytes of the fullest rank at its fullest moment.
   package var peakMemoryBytes = 0
   /// Most (stage, micro-batch) activations of the fullest rank, held to the end of `B` or `I`.
@@ -40,7 +42,8 @@ package struct StepRecord: Equatable, Sendable {
       ("grad_norm", "\(gradientNorm)"), ("learning_rate", "\(learningRate)"),
       ("wall_seconds", "\(wallSeconds)"), ("tokens_per_second", "\(tokensPerSecond)"),
       ("max_expert_load_ratio", "\(maxExpertLoadRatio)"), ("nvlink_bytes", "\(nvlinkBytes)"),
-      ("infiniband_bytes", "\(infinibandBytes)"), ("peak_memory_bytes", "\(peakMemoryBytes)"),
+      ("infiniband_bytes", "\(infinibandBytes)"), ("dispatch_bytes", "\(dispatchBytes)"),
+      ("peak_memory_bytes", "\(peakMemoryBytes)"),
       ("peak_activations", "\(peakActivations)"),
     ]
     fields += virtual?.fields ?? []

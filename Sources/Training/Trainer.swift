@@ -104,9 +104,11 @@ package final class Trainer {
     let traffic = transport?.traffic ?? ExchangeTraffic()
     let bytes = try world.allReduceSum([
       traffic.nvlinkBytes - before.nvlinkBytes, traffic.infinibandBytes - before.infinibandBytes,
+      traffic.outwardBytes - before.outwardBytes,
     ])
     record.nvlinkBytes = bytes[0]
     record.infinibandBytes = bytes[1]
+    record.dispatchBytes = bytes[2]
     lastWorkload = try recorder.flatMap { try collector.collect($0, shape: shape(of: step)) }
     let peaks = try world.allReduceMax([
       Double(TensorMemory.usage.peak), Double(peakActivations.toInput),

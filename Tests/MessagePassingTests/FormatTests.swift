@@ -13,7 +13,7 @@ extension MPITests {
       let inward: RowFormat
       var testDescription: String { "\(outward.rawValue) out, \(inward.rawValue) in" }
 
-      /// Each narrow format in each direction that has it; the directions know nothing of each other.
+      /// Each narrow format in each direction that has it; the directions are independent.
       static let all = [
         Formats(outward: .fp8, inward: .bf16), Formats(outward: .bf16, inward: .fp32),
       ]

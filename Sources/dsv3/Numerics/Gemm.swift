@@ -22,7 +22,7 @@ let numericsGemmCommand = Command(
     CommandOption("seed", value: "S", help: "seed of the random numbers (1)"),
     CommandOption(
       "distribution", value: "NAME",
-      help: "normal (the default), symmetric (even in -1..1) or positive (even in 0..1)"),
+      help: "normal (the default), symmetric (even in -1..1) or positive (in 0..1)"),
     CommandOption("json", help: "as JSON"),
   ],
   run: gemm)
