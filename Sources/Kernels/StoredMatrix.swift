@@ -59,6 +59,19 @@ package final class StoredMatrix: @unchecked Sendable {
     store(x, dequantised: dequantised)
   }
 
+  /// E4M3 codes of `x` under a scale that was chosen before; what is too large becomes 448 · scale.
+  package convenience init(_ x: Matrix, scale: Float, for category: MemoryCategory) {
+    self.init(x.rows, x.columns, .e4m3(.tensor, .float), for: category)
+    scales[0] = scale
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { scratch in
+      guard let line = scratch.baseAddress else { return }
+      for row in 0..<x.rows {
+        for column in 0..<columns { line[column] = x.row(row)[column] / scale }
+        NumberFormat.e4m3.encode(line, count: columns, into: codes + row * columns)
+      }
+    }
+  }
+
   /// Replaces all numbers, or those of the rows from `first`: tiles then lie in rows.
   package func store(_ x: Matrix, atRow first: Int = 0, dequantised: Matrix? = nil) {
     precondition(x.columns == columns && first + x.rows <= rows, "shapes differ")

@@ -2,12 +2,15 @@
 // its weight.
 
 package import Kernels
+internal import ModelSpec
 
 /// Y = X Wᵀ, W [out, in], with its gradient buffer.
 package struct Linear {
   let gradient: Matrix
   let parameters: [Parameter]
   let arithmetic: Arithmetic
+  /// Under delayed scaling.
+  let scales: LayerScales?
   package let outputs: Int
   package let inputs: Int
 
@@ -15,6 +18,7 @@ package struct Linear {
   init(_ parts: [Parameter], _ arithmetic: Arithmetic) {
     parameters = parts
     self.arithmetic = arithmetic
+    scales = arithmetic.numerics.scaling == .delayed ? LayerScales() : nil
     inputs = parts[0].shape.columns
     var rows = 0
     for part in parts {
@@ -52,6 +56,7 @@ package struct Linear {
 
   /// Not rounded. `x` are numbers that the layer's products take.
   func forward(_ x: Matrix, into y: Matrix) {
+    if let sums { return emulatedForward(x, into: y, sums) }
     withWeight { multiplyTransposed(x, $0, into: y) }
   }
 
@@ -65,6 +70,7 @@ package struct Linear {
 
   /// Not rounded. `dy` are numbers that the layer's products take.
   func inputGradient(_ dy: Matrix, into dx: Matrix, beta: Float = 0) {
+    if let sums, beta == 0 { return emulatedInputGradient(dy, into: dx, sums) }
     withWeight { multiply(dy, $0, into: dx, beta: beta) }
   }
 
@@ -72,7 +78,11 @@ package struct Linear {
   func addGradient(_ dy: Matrix, _ x: Matrix) {
     if x.rows == 0 { return }
     let first = !parameters[0].hasGradient
-    transposedMultiply(dy, x, into: gradient, beta: first ? 0 : 1)
+    if let sums {
+      emulatedWeightGradient(dy, x, adding: !first, sums)
+    } else {
+      transposedMultiply(dy, x, into: gradient, beta: first ? 0 : 1)
+    }
     if first { for part in parameters { part.markGradient() } }
   }
 
@@ -89,18 +99,18 @@ package struct Linear {
   // MARK: What the layer's products take
 
   /// Whether they are FP8.
-  private var isFP8: Bool {
+  var isFP8: Bool {
     if case .e4m3 = parameters[0].working?.code { true } else { false }
   }
 
   /// The input of the forward.
   func operand(_ x: Tensor) -> Operand {
-    isFP8 ? arithmetic.operand(TensorView(x)) : Operand(numbers: TensorView(x), codes: nil)
+    isFP8 ? arithmetic.operand(TensorView(x), scales?.input) : Operand(numbers: TensorView(x), codes: nil)
   }
 
   /// The gradient of the output, for that of the input.
   func gradientOperand(_ dy: TensorView) -> Operand {
-    isFP8 ? arithmetic.gradientOperand(dy) : Operand(numbers: dy, codes: nil)
+    isFP8 ? arithmetic.gradientOperand(dy, scales?.gradient) : Operand(numbers: dy, codes: nil)
   }
 
   /// Keeps the gradient of the output for that of the weight.

@@ -43,15 +43,21 @@ package struct Arithmetic: Sendable {
   }
 
   /// The input of linear layers as their forward takes it: under FP8 in 1 × 128 tiles.
-  func operand(_ x: TensorView) -> Operand { quantised(x, tile(.row)) }
-
-  /// The gradient of a linear layer's output as the gradient of its input takes it.
-  func gradientOperand(_ dy: TensorView) -> Operand {
-    quantised(dy, tile(numerics.gradientTiles == .blocks ? .block : .row))
+  func operand(_ x: TensorView, _ history: ScaleHistory?) -> Operand {
+    quantised(x, tile(.row), history)
   }
 
-  private func quantised(_ x: TensorView, _ tile: ScaleTile) -> Operand {
+  /// The gradient of a linear layer's output as the gradient of its input takes it.
+  func gradientOperand(_ dy: TensorView, _ history: ScaleHistory?) -> Operand {
+    quantised(dy, tile(numerics.gradientTiles == .blocks ? .block : .row), history)
+  }
+
+  private func quantised(_ x: TensorView, _ tile: ScaleTile, _ history: ScaleHistory?) -> Operand {
     guard isFP8 else { return Operand(numbers: x, codes: nil) }
+    if let history {
+      let codes = StoredMatrix(x.matrix, scale: history.next(x.matrix), for: .activations)
+      return Operand(numbers: TensorView(codes.load()), codes: codes)
+    }
     let numbers = Tensor(x.matrix.rows, x.matrix.columns, for: .emulation)
     let codes = StoredMatrix(
       x.matrix, .e4m3(tile, .float), for: .activations, dequantised: numbers.matrix)
