@@ -21,7 +21,7 @@ package struct StepRecord: Equatable, Sendable {
   package var nvlinkBytes = 0
   package var infinibandBytes = 0
   /// Tensor bytes of the fullest rank at its fullest moment.
-  package var peakMemoryBytes = 0
+  package var memory = CountedMemory()
   /// Most (stage, micro-batch) activations of the fullest rank, held to the end of `B` or `I`.
   package var peakActivations = 0
 
@@ -40,11 +40,18 @@ package struct StepRecord: Equatable, Sendable {
       ("grad_norm", "\(gradientNorm)"), ("learning_rate", "\(learningRate)"),
       ("wall_seconds", "\(wallSeconds)"), ("tokens_per_second", "\(tokensPerSecond)"),
       ("max_expert_load_ratio", "\(maxExpertLoadRatio)"), ("nvlink_bytes", "\(nvlinkBytes)"),
-      ("infiniband_bytes", "\(infinibandBytes)"), ("peak_memory_bytes", "\(peakMemoryBytes)"),
+      ("infiniband_bytes", "\(infinibandBytes)"), ("peak_memory_bytes", "\(memory.total)"),
+      ("memory_bytes", Self.object(memory.fields.map { ($0.name, "\($0.bytes)") })),
+      ("emulation_bytes", "\(memory.emulation)"),
+      ("peak_activation_bytes", "\(memory.mostActivations)"),
       ("peak_activations", "\(peakActivations)"),
     ]
     fields += virtual?.fields ?? []
-    return "{" + fields.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
+    return Self.object(fields)
+  }
+
+  private static func object(_ fields: [(String, String)]) -> String {
+    "{" + fields.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
   }
 }
 
