@@ -26,7 +26,8 @@ package final class StoredMatrix: @unchecked Sendable {
   /// Bytes of codes and of scales, which lie behind them in one block.
   package let codeBytes: Int
   package let scaleCount: Int
-  private let category: MemoryCategory
+  /// What the bytes count as.
+  package private(set) var category: MemoryCategory
 
   /// Room for codes and scales, not filled.
   package init(_ rows: Int, _ columns: Int, _ code: StorageCode, for category: MemoryCategory) {
@@ -97,6 +98,13 @@ package final class StoredMatrix: @unchecked Sendable {
   deinit {
     TensorMemory.release(
       UnsafeMutableRawPointer(codes), Self.bytes(codeBytes, scaleCount), category)
+  }
+
+  /// Counts the matrix as something else from now on.
+  package func count(as category: MemoryCategory) {
+    if self.category == category { return }
+    TensorMemory.recount(byteCount, from: self.category, as: category)
+    self.category = category
   }
 
   private static func bytes(_ codes: Int, _ scales: Int) -> Int {

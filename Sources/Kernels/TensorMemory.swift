@@ -1,5 +1,6 @@
 // The memory behind tensors: blocks of a few sizes, kept for reuse when a tensor ends, so that a
-// training step allocates nothing after the first one. Counts live, peak and fresh bytes.
+// training step allocates nothing after the first one. Counts live, peak and fresh bytes by what
+// they are for.
 
 internal import Synchronization
 
@@ -10,7 +11,8 @@ package enum MemoryCategory: Int, Sendable, CaseIterable {
   case optimizer
   /// What micro-batches leave for their backward.
   case activations
-  /// Working space, messages under way, tables.
+  /// Working space, hidden states and their gradients on their way, tables. Not what the expert
+  /// exchange and MPI hold of messages: on a GPU that is the communication library's.
   case buffers
   /// What only the emulation needs, such as FP32 copies of FP8 operands: nothing on a GPU.
   case emulation
@@ -18,7 +20,7 @@ package enum MemoryCategory: Int, Sendable, CaseIterable {
   case host
 
   /// Whether the bytes are on the GPU.
-  var isOnGPU: Bool { self != .emulation && self != .host }
+  package var isOnGPU: Bool { self != .emulation && self != .host }
 }
 
 /// Process-wide recycling allocator for tensor storage.
@@ -29,6 +31,8 @@ package enum TensorMemory {
     package var byCategory = SIMD8<Int>.zero
     /// The same when `peak` was reached.
     package var atPeak = SIMD8<Int>.zero
+    /// Most of each category since the last `resetPeak()`, each at its own moment.
+    package var most = SIMD8<Int>.zero
     /// Bytes of everything alive now, without `emulation` and `host`.
     package var live = 0
     /// Largest `live` since the start or the last `resetPeak()`.
@@ -38,6 +42,7 @@ package enum TensorMemory {
 
     mutating func add(_ bytes: Int, _ category: MemoryCategory) {
       byCategory[category.rawValue] += bytes
+      most.replace(with: byCategory, where: byCategory .> most)
       if !category.isOnGPU { return }
       live += bytes
       if live > peak {
@@ -61,6 +66,7 @@ package enum TensorMemory {
     state.withLock { state in
       state.usage.peak = state.usage.live
       state.usage.atPeak = state.usage.byCategory
+      state.usage.most = state.usage.byCategory
     }
   }
 
@@ -103,4 +109,18 @@ package enum TensorMemory {
       state.usage.add(bytes, new)
     }
   }
+}
+
+/// Bytes in memory of another kind, such as Swift's arrays, that count as long as this value lives.
+package final class CountedBytes: Sendable {
+  private let bytes: Int
+  private let category: MemoryCategory
+
+  package init(_ bytes: Int, for category: MemoryCategory) {
+    self.bytes = bytes
+    self.category = category
+    TensorMemory.state.withLock { $0.usage.add(bytes, category) }
+  }
+
+  deinit { TensorMemory.state.withLock { $0.usage.add(-bytes, category) } }
 }

@@ -126,7 +126,8 @@ extension ExpertExchange {
           from: .memory(flight.rows), at: from, to: .records(message.rows), at: row)
       }
       try flight.send(buffer, bytes: bytes, to: relay, hop: 1)
-      count(payload: tokens.count * outwardRows.bytes, messageBytes: bytes, isOutward: true, to: relay)
+      count(
+        payload: tokens.count * outwardRows.bytes, messageBytes: bytes, isOutward: true, to: relay)
     }
   }
 

@@ -54,6 +54,7 @@ final class ExpertActivations {
   var outputGradient: KeptMatrix?
   var gateUpGradients: [Int: KeptMatrix] = [:]
   var activatedAgain: [Int: KeptMatrix] = [:]
+  private let counted: CountedBytes
 
   init(_ tokens: DispatchedTokens, experts: Int, width: Int, arithmetic: Arithmetic) {
     self.tokens = tokens
@@ -65,6 +66,7 @@ final class ExpertActivations {
     let total = starts[experts]
     rows = Array(repeating: 0, count: total)
     slots = Array(repeating: 0, count: total)
+    counted = CountedBytes(4 * (rows.count + slots.count), for: .activations)
     gates = Tensor(1, total, for: .activations)
     var next = starts
     for slot in tokens.experts.indices {

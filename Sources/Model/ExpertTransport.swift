@@ -14,12 +14,14 @@ package final class DispatchedTokens {
   package let gates: [Float]
   /// What the transport needs to go the same way again.
   package let plan: AnyObject?
+  private let counted: CountedBytes
 
   package init(rows: KeptMatrix, experts: [Int32], gates: [Float], plan: AnyObject?) {
     self.rows = rows
     self.experts = experts
     self.gates = gates
     self.plan = plan
+    counted = CountedBytes(4 * (experts.count + gates.count), for: .activations)
   }
 }
 

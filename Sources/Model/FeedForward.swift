@@ -31,14 +31,20 @@ final class FeedForward {
 
   /// y [tokens, hidden] = (silu(x Wgᵀ) · x Wuᵀ) Wdᵀ. The input is kept unless `keepsInput` is
   /// false: the backward is then given it.
-  func forward(_ x: Tensor, keepsInput: Bool) -> (Tensor, FeedForwardActivations) {
+  func forward(_ x: consuming Tensor, keepsInput: Bool) -> (Tensor, FeedForwardActivations) {
+    let (activated, saved) = inner(x, keepsInput: keepsInput)
+    return (down.forward(activated), saved)
+  }
+
+  /// Up to the input of the last product. What it only needed on the way is let go.
+  private func inner(_ x: Tensor, keepsInput: Bool) -> (Operand, FeedForwardActivations) {
     let input = gateUp.operand(x)
     let hidden = gateUp.forward(input)
     let activated = down.operand(activate(hidden.matrix))
     let saved = FeedForwardActivations(
       input: keepsInput ? arithmetic.keep(input) : nil, gateUp: arithmetic.keepSwiGLUInput(hidden),
       activated: arithmetic.recomputes(.recomputeSwiGLU) ? nil : arithmetic.keep(activated))
-    return (down.forward(activated), saved)
+    return (activated, saved)
   }
 
   private func activate(_ gateUp: Matrix) -> Tensor {

@@ -105,7 +105,9 @@ package struct Linear {
 
   /// The input of the forward.
   func operand(_ x: Tensor) -> Operand {
-    isFP8 ? arithmetic.operand(TensorView(x), scales?.input) : Operand(numbers: TensorView(x), codes: nil)
+    isFP8
+      ? arithmetic.operand(TensorView(x), scales?.input)
+      : Operand(numbers: TensorView(x), codes: nil)
   }
 
   /// The gradient of the output, for that of the input.

@@ -11,16 +11,25 @@ extension MultiHeadLatentAttention {
     _ dOutput: Tensor, _ saved: AttentionActivations, sequences: Int, length: Int,
     weights: WeightGradients
   ) -> Tensor {
-    let down = saved.down.load()
     weights.linear(outputProjection, TensorView(dOutput), saved.output)
     let dDown = Tensor(dOutput.rows, downProjection.outputs)
+    upBackward(dOutput, saved, shape(sequences, length), into: dDown, weights)
+    return downBackward(dDown, saved, residual: dOutput, weights)
+  }
+
+  /// Through all that stands behind the down-projections: fills the gradient of their output.
+  private func upBackward(
+    _ dOutput: Tensor, _ saved: AttentionActivations, _ shape: AttentionShape,
+    into dDown: Tensor, _ weights: WeightGradients
+  ) {
+    let down = saved.down.load()
     let dKeyValue = Tensor(dOutput.rows, keyValueUp.outputs)
     let dQuery =
       queryUp == nil
       ? TensorView(dDown, columns: queryColumns)
       : TensorView(Tensor(dOutput.rows, spec.heads * spec.queryHeadDim))
     coreBackward(
-      dOutput, saved, projections(saved, down.owner, length: length), shape(sequences, length),
+      dOutput, saved, projections(saved, down.owner, length: shape.length), shape,
       dDown, dKeyValue, dQuery.matrix)
 
     if let queryNorm, let queryUp {
@@ -33,7 +42,14 @@ extension MultiHeadLatentAttention {
       down.matrix.columns(latentColumns), saved.latentInverse,
       into: dDown.matrix.columns(latentColumns), weights)
     arithmetic.round(dDown)
+  }
 
+  /// Through the down-projections and the norm before them, onto what flows past: the gradient of
+  /// the block's input.
+  private func downBackward(
+    _ dDown: Tensor, _ saved: AttentionActivations, residual dOutput: Tensor,
+    _ weights: WeightGradients
+  ) -> Tensor {
     let input = saved.input.load()
     let gradient = TensorView(dDown)
     let dNormed = downProjection.inputGradient(downProjection.gradientOperand(gradient))

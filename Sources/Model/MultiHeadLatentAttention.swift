@@ -38,7 +38,7 @@ final class AttentionActivations {
     self.projected = projected
     self.output = output
     self.logSum = logSum
-    for tensor in [inverse, queryInverse, latentInverse, logSum] { tensor.count(as: .activations) }
+    for tensor in [inverse, queryInverse, latentInverse] { tensor.count(as: .activations) }
   }
 }
 
@@ -136,27 +136,47 @@ final class MultiHeadLatentAttention {
 
   /// x [sequences·length, hidden] → attention's output [tokens, hidden], residual not added.
   func forward(_ x: Tensor, sequences: Int, length: Int) -> (Tensor, AttentionActivations) {
-    let keepsNorms = !arithmetic.recomputes(.recomputeNorms)
+    let input = arithmetic.keep(x)
     var norms = AttentionNorms(tokens: x.rows)
-    let normed = downProjection.operand(
-      norm(x.matrix, inputNorm, Float(spec.rmsNormEpsilon), norms.inverse))
-    if keepsNorms { norms.normed = arithmetic.keep(normed) }
-    let down = downProjection.forward(normed)
-    let projections = project(down, length: length, rotates: true, norms: &norms)
+    let logSum = Tensor(sequences * spec.heads, length, for: .activations)
+    let (output, down, projected) = core(
+      x, shape(sequences, length), logSum: logSum, norms: &norms)
+    let activations = AttentionActivations(
+      input: input, norms: norms, keepsNorms: !arithmetic.recomputes(.recomputeNorms),
+      down: down, projected: projected, output: arithmetic.keepAttentionOutput(output),
+      logSum: logSum)
+    return (outputProjection.forward(outputProjection.operand(output)), activations)
+  }
 
+  /// The output of the attention core, with what is kept on the way to it.
+  private func core(
+    _ x: Tensor, _ shape: AttentionShape, logSum: Tensor, norms: inout AttentionNorms
+  ) -> (output: Tensor, down: KeptMatrix, projected: KeptProjections?) {
+    let (down, projections) = projections(of: x, length: shape.length, norms: &norms)
+    let projected =
+      arithmetic.recomputes(.recomputeUpProjections) ? nil : keep(projections)
     let output = Tensor(x.rows, spec.heads * spec.valueHeadDim)
-    let logSum = Tensor(sequences * spec.heads, length)
     AttentionCore.forward(
-      shape(sequences, length), q: projections.query.matrix, k: projections.keys.matrix,
+      shape, q: projections.query.matrix, k: projections.keys.matrix,
       v: projections.keyValue.matrix, valueColumns: valueColumns, output: output.matrix,
       logSum: logSum)
     arithmetic.round(output)
-    let activations = AttentionActivations(
-      input: arithmetic.keep(x), norms: norms, keepsNorms: keepsNorms,
-      down: arithmetic.keep(down),
-      projected: arithmetic.recomputes(.recomputeUpProjections) ? nil : keep(projections),
-      output: arithmetic.keepAttentionOutput(output), logSum: logSum)
-    return (outputProjection.forward(outputProjection.operand(output)), activations)
+    return (output, down, projected)
+  }
+
+  private func projections(of x: Tensor, length: Int, norms: inout AttentionNorms)
+    -> (down: KeptMatrix, Projections)
+  {
+    let down = downProjected(x, norms: &norms)
+    let projections = project(down, length: length, rotates: true, norms: &norms)
+    return (arithmetic.keep(down), projections)
+  }
+
+  private func downProjected(_ x: Tensor, norms: inout AttentionNorms) -> Tensor {
+    let normed = downProjection.operand(
+      norm(x.matrix, inputNorm, Float(spec.rmsNormEpsilon), norms.inverse))
+    if !arithmetic.recomputes(.recomputeNorms) { norms.normed = arithmetic.keep(normed) }
+    return downProjection.forward(normed)
   }
 
   /// RMSNorm of x, in BF16 if activations are; keeps 1 / rms by row in `inverse`.

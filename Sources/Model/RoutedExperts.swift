@@ -22,13 +22,17 @@ package final class RoutedExperts {
     down = experts.map { store.linear("\(prefix)\($0).down_proj.weight") }
   }
 
-  /// Numbers that one expert works on at a time.
-  private func scratch(_ rows: Int, _ columns: Int) -> Tensor { Tensor(rows, columns) }
+  /// Numbers that one expert works on at a time. Where rows are kept as codes, a GPU's products
+  /// read and write them without.
+  private func scratch(_ rows: Int, _ columns: Int) -> Tensor {
+    Tensor(rows, columns, for: arithmetic.isLow ? .emulation : .buffers)
+  }
 
   /// Sum over a received token's local experts of gate · expert(token): [received, hidden].
   func forward(_ tokens: DispatchedTokens) -> (Tensor, ExpertActivations) {
     let saved = ExpertActivations(
       tokens, experts: gateUp.count, width: width, arithmetic: arithmetic)
+    tokens.rows.count(as: .activations)
     let output = Tensor.zeros(tokens.rows.rows, hidden)
     let rows = scratch(saved.largest, hidden)
     let inner = saved.gateUp.isNumbers ? nil : scratch(saved.largest, 2 * width)
@@ -73,7 +77,8 @@ package final class RoutedExperts {
     let rows = scratch(saved.largest, hidden)
     let dActivated = scratch(saved.largest, width)
     let inner = saved.gateUp.isNumbers ? nil : scratch(saved.largest, 2 * width)
-    let gateGradients = Tensor(1, saved.largest)
+    let gateGradients = scratch(1, saved.largest)
+    dOutput.count(as: .activations)
     for expert in gateUp.indices {
       let range = saved.assignments(expert)
       if range.isEmpty { continue }
@@ -108,7 +113,7 @@ package final class RoutedExperts {
   private func recompute(
     _ expert: Int, _ hidden: Matrix, _ range: Range<Int>, _ saved: ExpertActivations
   ) {
-    let activated = Tensor(range.count, width)
+    let activated = scratch(range.count, width)
     swiGLU(hidden, gates: saved.gates.base + range.lowerBound, into: activated.matrix)
     arithmetic.round(activated)
     saved.activatedAgain[expert] = down[expert].keepInput(activated)

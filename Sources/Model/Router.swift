@@ -15,6 +15,7 @@ package final class Routing {
   package let gates: Tensor
   /// Affinities s [tokens, experts].
   package let scores: Tensor
+  private let counted: CountedBytes
 
   init(tokens: Int, expertsPerToken: Int, scores: Tensor) {
     self.tokens = tokens
@@ -23,6 +24,7 @@ package final class Routing {
     experts = .allocate(capacity: tokens * expertsPerToken)
     experts.initialize(repeating: 0)
     gates = Tensor(tokens, expertsPerToken, for: .activations)
+    counted = CountedBytes(tokens * expertsPerToken * 4, for: .activations)
   }
 
   deinit { experts.deallocate() }

@@ -92,7 +92,7 @@ package final class StageForward {
 
   package var isDone: Bool { unit == stage.unitCount }
 
-  /// The hidden state for the next stage, once done.
+  /// The hidden state for the next stage, once done; nil on the last.
   package var output: Tensor? { current }
 
   package func attention() {
@@ -115,8 +115,11 @@ package final class StageForward {
   package func finishCombine() throws {
     let output = try stage.block(unit).finishCombine(blockPass)
     if pass.forwardOnly { pass.units[unit] = nil }
-    current = output
-    if pass.hasHead(unit) { runHead(output) }
+    if pass.hasHead(unit) {
+      runHead(output)
+    } else {
+      current = output
+    }
     unit += 1
   }
 
@@ -162,8 +165,9 @@ package final class StageForward {
       embedding.gatherRows(ids[...], into: embedded.matrix)
       return embedded
     }
-    guard let current else { preconditionFailure("a block has an input") }
-    return current
+    // The block keeps what it needs of it.
+    guard let input = take(&current) else { preconditionFailure("a block has an input") }
+    return input
   }
 
   private func runHead(_ x: Tensor) {

@@ -114,8 +114,8 @@ package final class TransformerBlock {
     add(x.base, to: output.base, count: output.count)
     arithmetic.round(output)
     pass.attention = saved
-    pass.residual = output
     pass.keptResidual = arithmetic.keep(output)
+    pass.residual = output
     let normed = norm(output.matrix, pass.inverse)
     pass.normed = normed
     if keepsNormed { pass.keptNormed = arithmetic.keep(normed) }
@@ -164,7 +164,7 @@ package final class TransformerBlock {
     }
     computes(feedForwardComponent, .forward, pass)
     let keepsInput = router == nil && !arithmetic.recomputes(.recomputeNorms)
-    let (output, saved) = feedForward.forward(normed, keepsInput: keepsInput)
+    let (output, saved) = feedForward.forward(consume normed, keepsInput: keepsInput)
     add(residual.base, to: output.base, count: output.count)
     pass.dense = saved
     pass.output = output
@@ -237,13 +237,15 @@ package final class TransformerBlock {
   }
 
   /// The MLP's input, as a layer's weight gradient takes it, where it was not kept so: what the
-  /// router keeps, or the norm again.
+  /// router keeps, or the norm again. Layers that take it alike share it.
   private func normedAgain(_ pass: BlockPass, _ layer: Linear) -> KeptMatrix {
     if let kept = pass.keptNormed { return layer.keepInput(sharing: kept) }
     guard let residual = pass.keptResidual?.load() else {
       preconditionFailure("the residual is kept until ATTN(B)")
     }
-    return layer.keepInput(norm(residual.matrix, Tensor(1, residual.matrix.rows)))
+    let kept = layer.keepInput(norm(residual.matrix, Tensor(1, residual.matrix.rows)))
+    if !arithmetic.isFP8 { pass.keptNormed = kept }
+    return kept
   }
 
   /// DISPATCH(B): the tokens' gradients back to where they came from.
@@ -266,8 +268,22 @@ package final class TransformerBlock {
   /// ATTN(B): router, norm and attention. Returns the gradient of the block's input; `balance` is
   /// the weight of one sequence's balance loss.
   func attentionBackward(_ pass: BlockPass, balance: Double, weights: WeightGradients) -> Tensor {
+    guard let saved = take(&pass.attention) else {
+      preconditionFailure("ATTN(B) comes once, after ATTN(F)")
+    }
+    let dResidual = residualGradient(pass, balance: balance, weights: weights)
+    pass.keptResidual = nil
+    pass.keptNormed = nil
+    return attention.backward(
+      dResidual, saved, sequences: pass.sequences, length: pass.length, weights: weights)
+  }
+
+  /// Through the router and the norm: the gradient of x + attention(x).
+  private func residualGradient(_ pass: BlockPass, balance: Double, weights: WeightGradients)
+    -> Tensor
+  {
     guard let dx = take(&pass.outputGradient), let dNormed = take(&pass.normedGradient),
-      let residual = pass.keptResidual?.load(), let saved = take(&pass.attention)
+      let residual = pass.keptResidual?.load()
     else { preconditionFailure("ATTN(B) comes after DISPATCH(B)") }
     if let router, let routing = take(&pass.routing), let gates = take(&pass.gateGradient) {
       computes(.router, .input, pass, leaving: weights)
@@ -291,8 +307,7 @@ package final class TransformerBlock {
       inverse: pass.inverse.base, into: dResidual.matrix, residual: dx.matrix)
     arithmetic.round(dResidual)
     weights.norm(mlpNorm, dNormed.matrix, residual.matrix, pass.inverse)
-    return attention.backward(
-      dResidual, saved, sequences: pass.sequences, length: pass.length, weights: weights)
+    return dResidual
   }
 }
 

@@ -54,18 +54,20 @@ package final class WeightGradients {
     scatterAddRows(gradient.matrix, tokens[...], into: table.accumulation())
   }
 
-  /// Adds every pending gradient to its buffer and lets go of the tensors.
+  /// Adds every pending gradient to its buffer, and lets go of its tensors before the next.
   package func perform() {
-    for work in pending {
-      switch work {
-      case .linear(let layer, let dy, let x):
-        layer.addGradient(dy, x)
-      case .experts(let experts, let activations):
-        experts.weightGradients(activations)
-      case .component(let component, let layer, let tokens):
-        observer?.computes(component, .weight, layer: layer, tokens: tokens)
-      }
+    pending.reverse()
+    while let work = pending.popLast() { perform(work) }
+  }
+
+  private func perform(_ work: Work) {
+    switch work {
+    case .linear(let layer, let dy, let x):
+      layer.addGradient(dy, x)
+    case .experts(let experts, let activations):
+      experts.weightGradients(activations)
+    case .component(let component, let layer, let tokens):
+      observer?.computes(component, .weight, layer: layer, tokens: tokens)
     }
-    pending.removeAll(keepingCapacity: true)
   }
 }

@@ -105,20 +105,22 @@ package final class GroupOptimizer {
   }
 
   /// Gives all holders the new weights: in FP32, or in BF16 and from there in the codes that each
-  /// works with.
+  /// works with. They travel through the memory of the gradients, which nobody needs any more.
   func gatherParameters() throws {
     guard group.isLow else {
       try communicator.allGather(group.values.buffer, shards: shards)
       return
     }
-    let codes = StoredMatrix(1, group.count, .bf16, for: .buffers)
+    let memory = UnsafeMutableRawBufferPointer(
+      rebasing: UnsafeMutableRawBufferPointer(group.gradients.buffer)[..<(2 * group.count)])
+    let codes = memory.bindMemory(to: UInt8.self)
+    guard let codes = codes.baseAddress else { return }
     if let masters = masters.baseAddress {
       NumberFormat.bf16.encode(
-        masters, count: own.count, into: codes.codes + 2 * own.lowerBound, overflow: .escape)
+        masters, count: own.count, into: codes + 2 * own.lowerBound, overflow: .escape)
     }
-    try communicator.allGather(
-      bytes: .init(start: codes.codes, count: codes.codeBytes), shards: shards, elementBytes: 2)
-    group.adopt(bf16: codes.codes)
+    try communicator.allGather(bytes: memory, shards: shards, elementBytes: 2)
+    group.adopt(bf16: codes)
   }
 
   /// Whether all holders have the same bits in the group's weights. Collective over the holders.

@@ -23,7 +23,7 @@ package struct StepRecord: Equatable, Sendable {
   /// Of both, what was on its way to experts: dispatch, and combine's backward.
   package var dispatchBytes = 0
   /// Tensor bytes of the fullest rank at its fullest moment.
-  package var peakMemoryBytes = 0
+  package var memory = CountedMemory()
   /// Most (stage, micro-batch) activations of the fullest rank, held to the end of `B` or `I`.
   package var peakActivations = 0
 
@@ -43,11 +43,18 @@ package struct StepRecord: Equatable, Sendable {
       ("wall_seconds", "\(wallSeconds)"), ("tokens_per_second", "\(tokensPerSecond)"),
       ("max_expert_load_ratio", "\(maxExpertLoadRatio)"), ("nvlink_bytes", "\(nvlinkBytes)"),
       ("infiniband_bytes", "\(infinibandBytes)"), ("dispatch_bytes", "\(dispatchBytes)"),
-      ("peak_memory_bytes", "\(peakMemoryBytes)"),
+      ("peak_memory_bytes", "\(memory.total)"),
+      ("memory_bytes", Self.object(memory.fields.map { ($0.name, "\($0.bytes)") })),
+      ("emulation_bytes", "\(memory.emulation)"),
+      ("peak_activation_bytes", "\(memory.mostActivations)"),
       ("peak_activations", "\(peakActivations)"),
     ]
     fields += virtual?.fields ?? []
-    return "{" + fields.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
+    return Self.object(fields)
+  }
+
+  private static func object(_ fields: [(String, String)]) -> String {
+    "{" + fields.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
   }
 }
 

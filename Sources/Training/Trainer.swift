@@ -21,6 +21,8 @@ package final class Trainer {
   package internal(set) var stepsDone = 0
   /// Most (stage, micro-batch) activations this rank held at once in the last step.
   package private(set) var peakActivations = ActivationPeaks()
+  /// What this rank's tensors took in the last step, at the rank's own peak.
+  package private(set) var memory = CountedMemory()
   /// Whether the steps from now on are recorded; the same on all ranks.
   package var recording = RecordingMode.off
   /// On rank 0, what all ranks did in the last step, if it was recorded.
@@ -111,14 +113,14 @@ package final class Trainer {
     record.dispatchBytes = bytes[2]
     lastWorkload = try recorder.flatMap { try collector.collect($0, shape: shape(of: step)) }
     let peaks = try world.allReduceMax([
-      Double(TensorMemory.usage.peak), Double(peakActivations.toInput),
-      Double(collector.differing ?? -1),
+      Double(peakActivations.toInput), Double(collector.differing ?? -1),
     ])
-    if peaks[2] >= 0 {
-      throw TrainingError.recordsDiffer(step: record.step, pipelineRank: Int(peaks[2]))
+    if peaks[1] >= 0 {
+      throw TrainingError.recordsDiffer(step: record.step, pipelineRank: Int(peaks[1]))
     }
-    record.peakMemoryBytes = Int(peaks[0])
-    record.peakActivations = Int(peaks[1])
+    memory = CountedMemory(TensorMemory.usage)
+    record.memory = try memory.ofFullestRank(world)
+    record.peakActivations = Int(peaks[0])
     record.wallSeconds = Double(ActivityClock.now() - start) / 1e9
     stepsDone += 1
     return record

@@ -46,6 +46,15 @@ package struct VirtualStep: Sendable {
       tokens: charged.tokens, sequenceLength: charged.sequenceLength, plan: .charged(precision))
   }
 
+  /// What a run of the configuration takes in this program's own memory, with balanced routing.
+  package var trainedMemory: MemoryModel {
+    let plan = configuration.plan
+    return MemoryModel(
+      model: model, layout: configuration.layout, schedule: schedule, stages: stages,
+      tokens: plan.microBatch * plan.sequenceLength, sequenceLength: plan.sequenceLength,
+      plan: MemoryPlan(training: plan.numerics, convention: plan.mtpConvention))
+  }
+
   /// The step that a run of the configuration does, written without running it. Learned routing is
   /// taken as balanced: nobody has trained the router.
   package func build() throws -> Workload {

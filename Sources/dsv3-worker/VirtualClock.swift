@@ -1,5 +1,6 @@
 // What each recorded step would have cost on the simulated cluster: a report for every step on rank
-// 0, the last one's kept in report.json, and the workloads that the configuration asks to keep.
+// 0, the last one's kept in report.json beside the memory that was counted and what was predicted
+// of it, and the workloads that the configuration asks to keep.
 
 import JSON
 import ModelSpec
@@ -22,23 +23,36 @@ final class VirtualClock {
   }
 
   /// The figures of a step; writes its workload and the run's report where they are due.
-  func price(_ workload: Workload, step number: Int, isLast: Bool) throws -> VirtualFigures {
+  func price(_ workload: Workload, _ record: StepRecord, isLast: Bool) throws -> VirtualFigures {
     let step = try virtualStep(microbatches: workload.shape.microbatches)
     let report = try step.simulation(of: workload).run().report
-    let isDue = configuration.recordEvery.map { $0 > 0 && number.isMultiple(of: $0) } ?? isLast
+    let isDue = configuration.recordEvery.map { $0 > 0 && record.step.isMultiple(of: $0) } ?? isLast
     if isDue {
       var kept = workload
       kept.configuration = step.configuration.resolvedYAML()
-      try kept.write(to: directory.workload(step: number))
+      try kept.write(to: directory.workload(step: record.step))
     }
     if isLast {
       try RunDirectory.write(
-        String(decoding: report.json().text(), as: UTF8.self), to: directory.report)
+        String(decoding: json(report, record, step).text(), as: UTF8.self), to: directory.report)
     }
     return VirtualFigures(
       stepSeconds: report.step.seconds, tokensPerSecond: report.tokensPerSecond,
       utilisation: report.utilisation(causal: true), bubbleFraction: report.bubbleFraction,
       exposedCommunicationSeconds: report.exposed.seconds)
+  }
+
+  /// The report of the virtual clock, with this run's own memory: the fullest rank's, counted in
+  /// the last step and predicted for balanced routing.
+  private func json(_ report: StepReport, _ record: StepRecord, _ step: VirtualStep) -> JSONValue {
+    guard case .object(var members) = report.json() else {
+      preconditionFailure("a report is an object")
+    }
+    members["counted_memory_bytes"] = .object(
+      Dictionary(
+        uniqueKeysWithValues: record.memory.fields.map { ($0.name, .integer($0.bytes)) }))
+    members["predicted_memory_bytes"] = step.trainedMemory.fullest.bytes.json
+    return .object(members)
   }
 
   private func virtualStep(microbatches: Int) throws -> VirtualStep {

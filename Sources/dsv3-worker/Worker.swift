@@ -38,7 +38,7 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
   }
   if world.rank == 0 { for note in notes { print("note: \(note)", to: dsv3_stdout()) } }
   let virtualClock = VirtualClock(configuration, directory)
-  let pricing: StepPricing = { try virtualClock.price($0, step: $1, isLast: $2) }
+  let pricing: StepPricing = { try virtualClock.price($0, $1, isLast: $2) }
   var run = TrainingRun(
     trainer, directory: directory, options: runOptions(options, configuration), log: job.log,
     phase: { try job.agreed($0) }, price: pricing, say: { print($0, to: dsv3_stdout()) })

@@ -144,7 +144,10 @@ struct SmallRun {
 
   /// Lines of metrics.jsonl without what depends on the machine: wall time and memory.
   func metrics() throws -> [String] {
-    let machine = ["wall_seconds", "tokens_per_second", "peak_memory_bytes"]
+    let machine = [
+      "wall_seconds", "tokens_per_second", "peak_memory_bytes", "activations", "buffers", "total",
+      "emulation_bytes", "peak_activation_bytes",
+    ]
     return try text(of: file("metrics.jsonl")).split(separator: "\n").map { line in
       line.split(separator: ",").filter { field in
         !machine.contains { field.contains("\"\($0)\"") }

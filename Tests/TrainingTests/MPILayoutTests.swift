@@ -169,7 +169,7 @@ import Training
         try (0..<5).map { _ in
           var record = try trainer.step()
           record.wallSeconds = 0
-          record.peakMemoryBytes = 0
+          record.memory = CountedMemory()
           return record
         })
     }

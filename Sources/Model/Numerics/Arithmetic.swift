@@ -60,7 +60,7 @@ package struct Arithmetic: Sendable {
     }
     let numbers = Tensor(x.matrix.rows, x.matrix.columns, for: .emulation)
     let codes = StoredMatrix(
-      x.matrix, .e4m3(tile, .float), for: .activations, dequantised: numbers.matrix)
+      x.matrix, .e4m3(tile, .float), for: .buffers, dequantised: numbers.matrix)
     return Operand(numbers: TensorView(numbers), codes: codes)
   }
 
@@ -104,7 +104,9 @@ package struct Arithmetic: Sendable {
 
   /// Keeps the input of linear layers as they took it.
   func keep(_ operand: Operand) -> KeptMatrix {
-    operand.codes.map { .codes($0) } ?? keep(operand.numbers)
+    guard let codes = operand.codes else { return keep(operand.numbers) }
+    codes.count(as: .activations)
+    return .codes(codes)
   }
 
   /// Keeps an operand for the weight gradient alone.
@@ -124,9 +126,11 @@ package struct Arithmetic: Sendable {
   }
 
   /// Tokens on their way to experts, and their gradients: under FP8 with powers of two as scales
-  /// (report section 3.3.3).
+  /// (report section 3.3.3). They are activations once somebody keeps them.
   func message(_ x: Tensor) -> KeptMatrix {
-    isFP8 ? store(TensorView(x), .e4m3(.row, .powerOfTwo)) : keep(x)
+    guard isLow else { return .numbers(TensorView(x)) }
+    let code: StorageCode = isFP8 ? .e4m3(.row, .powerOfTwo) : .bf16
+    return .codes(StoredMatrix(x.matrix, code, for: .buffers))
   }
 
   func keepSwiGLUInput(_ x: Tensor) -> KeptMatrix {

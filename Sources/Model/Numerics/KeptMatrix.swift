@@ -39,6 +39,14 @@ package enum KeptMatrix {
     }
   }
 
+  /// Counts the memory as something else from now on.
+  func count(as category: MemoryCategory) {
+    switch self {
+    case .numbers(let view): view.owner.count(as: category)
+    case .codes(let stored): stored.count(as: category)
+    }
+  }
+
   /// The numbers; those of codes in a copy.
   func load() -> TensorView {
     switch self {

@@ -65,6 +65,7 @@ extension Linear {
   /// dW (+)= dYᵀ X
   func emulatedWeightGradient(_ dy: Matrix, _ x: Matrix, adding: Bool, _ rule: SumRule) {
     transposedMultiply(
-      codes(dy, gradientTile(.column)), codes(x, .column), into: gradient, sums: rule, adding: adding)
+      codes(dy, gradientTile(.column)), codes(x, .column), into: gradient, sums: rule,
+      adding: adding)
   }
 }

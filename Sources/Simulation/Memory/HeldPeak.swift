@@ -25,6 +25,12 @@ package struct HeldPeak: Hashable, Sendable {
   }
 
   fileprivate init() {}
+
+  init(bytes: Int, workingSpace: Int, microbatches: [Int: Int]) {
+    self.bytes = bytes
+    self.workingSpace = workingSpace
+    self.microbatches = microbatches
+  }
 }
 
 /// What a rank holds while it goes through its list.

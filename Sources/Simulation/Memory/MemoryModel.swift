@@ -35,7 +35,8 @@ package struct MemoryModel: Sendable {
   ///   - schedule: of a training step.
   ///   - stages: layers of the main model for each stage of the schedule.
   ///   - tokens: positions of a micro-batch, a multiple of `sequenceLength`.
-  ///   - rows: of a layer with experts; balanced routing's expectation unless given.
+  ///   - rows: of a layer with experts; balanced routing's expectation unless given. A trainer's
+  ///     are always those of `BalancedRouting`.
   package init(
     model spec: ModelSpec, layout: Layout, schedule: Schedule, stages: [Range<Int>], tokens: Int,
     sequenceLength: Int, plan: MemoryPlan, rows: BalancedRows? = nil
@@ -56,6 +57,15 @@ package struct MemoryModel: Sendable {
     self.plan = plan
     let rows = rows ?? .balanced(spec, layout, tokens: tokens)
     self.rows = rows
+    if case .trainer(let numerics, let convention) = plan.owner {
+      guard let lowered = try? SchedulePlan(lowering: schedule) else {
+        preconditionFailure("a schedule is checked: it can be performed")
+      }
+      byRank = Self.trained(
+        spec, layout, lowered, stages: stages, tokens: tokens, sequenceLength: sequenceLength,
+        numerics: numerics, joinsNormed: convention == .released)
+      return
+    }
     let block = BlockActivations(
       spec: spec, layout: layout, plan: plan, tokens: tokens, rows: rows)
     let activations = stages.map { StageActivations(layers: $0, block) }

@@ -3,6 +3,16 @@
 
 package import ModelSpec
 
+/// Whose memory is meant.
+package enum MemoryOwner: Hashable, Sendable {
+  /// A GPU that computes in the formats in which it stores.
+  case gpu
+  /// A rank of dsv3's trainer: it stores in the formats of `Numerics` and computes in FP32, so that
+  /// working space takes four bytes for each number. MTP joins the normed hidden state or the plain
+  /// one.
+  case trainer(Numerics, MTPConvention)
+}
+
 /// Formats and savings of a run.
 package struct MemoryPlan: Hashable, Sendable {
   package var precision: Precision
@@ -11,11 +21,20 @@ package struct MemoryPlan: Hashable, Sendable {
   package var moments: StorageFormat
   /// Tokens whose FP32 logits exist at once where their gradient is kept in BF16.
   package var logitChunk: Int = 1024
+  package private(set) var owner = MemoryOwner.gpu
 
   package init(precision: Precision, savings: Set<MemorySaving> = [], moments: StorageFormat) {
     self.precision = precision
     self.savings = savings
     self.moments = moments
+  }
+
+  /// A run of dsv3's trainer.
+  package init(training numerics: Numerics, convention: MTPConvention) {
+    self.init(
+      precision: numerics.precision, savings: numerics.savings,
+      moments: numerics.moments == .fp32 ? .fp32 : .bf16)
+    owner = .trainer(numerics, convention)
   }
 
   /// The report's: FP8, BF16 moments, all savings.

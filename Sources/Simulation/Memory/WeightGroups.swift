@@ -84,7 +84,7 @@ struct WeightGroups: Sendable {
       + (range.upperBound == spec.layers ? Array(spec.layers..<spec.layers + spec.mtpDepth) : [])
   }
 
-  private func needsEmbedding(_ stage: Int) -> Bool {
+  func needsEmbedding(_ stage: Int) -> Bool {
     stage == 0 || (stage == stages.count - 1 && spec.mtpDepth > 0)
   }
 

@@ -12,10 +12,11 @@ package struct ClosingReport {
   /// - Parameters:
   ///   - seconds: of the loop, by the wall's clock.
   ///   - activities: this rank's seconds of each activity in the loop.
+  ///   - memory: of the fullest rank in the fullest step.
   ///   - peaks: by pipeline rank, the most activations held.
   package init(
     _ world: Communicator, seconds: Double, activities: [Double], steps: Int, tokens: Int,
-    peaks: [ActivationPeaks], heldOut: HeldOutLosses
+    memory counted: CountedMemory, peaks: [ActivationPeaks], heldOut: HeldOutLosses
   ) throws {
     var rows: [(String, Spread)] = []
     for (activity, seconds) in zip(Activity.allCases, activities) {
@@ -47,8 +48,24 @@ package struct ClosingReport {
       "Peak resident memory of a rank: min \(TextFormat.bytes(Int(memory.minimum))), "
         + "avg \(TextFormat.bytes(Int(memory.mean))), max \(TextFormat.bytes(Int(memory.maximum)))",
     ]
+    if counted.total > 0 { lines += Self.lines(counted) }
     if peaks.contains(where: { $0.toInput > 0 }) { lines += Self.lines(peaks) }
     self.lines = lines + heldOut.lines
+  }
+
+  /// Tensors of the fullest rank by category.
+  private static func lines(_ memory: CountedMemory) -> [String] {
+    let parts = memory.categories.map { "\($0.name) \(TextFormat.bytes($0.bytes))" }
+    var lines = [
+      "Peak tensor memory of the fullest rank: \(TextFormat.bytes(memory.total)) = "
+        + parts.joined(separator: " + ")
+    ]
+    if memory.emulation > 0 {
+      lines.append(
+        "  and up to \(TextFormat.bytes(memory.emulation)) of FP32 operands, which a GPU would not "
+          + "have")
+    }
+    return lines
   }
 
   /// Chunk activations by pipeline rank, and those of split backwards where they make more.

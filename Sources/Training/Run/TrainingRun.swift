@@ -19,8 +19,8 @@ package struct RunOptions: Sendable {
   package init() {}
 }
 
-/// Prices a step's workload: its number, and whether it is the run's last.
-package typealias StepPricing = (Workload, Int, Bool) throws -> VirtualFigures
+/// Prices a step's workload: with its record, and whether it is the run's last.
+package typealias StepPricing = (Workload, StepRecord, Bool) throws -> VirtualFigures
 
 package struct TrainingRun {
   private let trainer: Trainer
@@ -64,14 +64,16 @@ package struct TrainingRun {
     let end = min(options.stopAfter ?? .max, trainer.progress.count)
     var tokens = 0
     var peaks = ActivationPeaks()
+    var memory = CountedMemory()
     trainer.clock.reset()
     while trainer.stepsDone < end {
       var record = try trainer.step()
       if let price, let workload = trainer.lastWorkload {
-        record.virtual = try price(workload, record.step, record.step == end)
+        record.virtual = try price(workload, record, record.step == end)
       }
       tokens += record.tokens
       peaks = peaks.union(trainer.peakActivations)
+      if record.memory.total > memory.total { memory = record.memory }
       try metrics?.write(record.json + "\n")
       if !options.quiet { say(Self.line(record, of: trainer.progress.count) + "\n") }
       if isCheckpointDue(last: end) { try writeCheckpoint() }
@@ -87,7 +89,8 @@ package struct TrainingRun {
       averaged: try trainer.heldOutLossOfAverage())
     let report = try ClosingReport(
       trainer.world, seconds: seconds, activities: activities, steps: steps, tokens: tokens,
-      peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world), heldOut: heldOut)
+      memory: memory, peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world),
+      heldOut: heldOut)
     say(report.text)
     try writeSummaries(heldOut)
   }
@@ -138,6 +141,8 @@ package struct TrainingRun {
     let done = steps.isEmpty ? "no step" : "steps \(steps.lowerBound + 1)–\(steps.upperBound)"
     try log?.write(
       "\(done) took \(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
+    let memory = trainer.memory.fields.map { "\($0.name) \($0.bytes)" }
+    try log?.write("tensor bytes at the last step's peak: \(memory.joined(separator: ", "))\n")
     guard let average = trainer.average else { return }
     let (own, heldUp) = (average.processorSeconds, Double(average.nanosecondsHeldUp) / 1e9)
     try log?.write(
