@@ -319,8 +319,8 @@ extension ExpertExchange {
     return total
   }
 
-  /// Enters a message with `payload` bytes of token rows into the traffic; `isOutward` when they are
-  /// on the way to experts.
+  /// Enters a message with `payload` bytes of token rows into the traffic; `isOutward` when they
+  /// are on the way to experts.
   func count(payload: Int, messageBytes: Int, isOutward: Bool, to peer: Int) {
     if isOutward { traffic.outwardBytes += payload }
     if topology.fabricNode[peer] != topology.fabricNode[group.rank] {
