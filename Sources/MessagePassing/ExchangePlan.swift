@@ -9,6 +9,10 @@ package final class ExchangePlan {
   /// Rows this rank received: (source, token) pairs with an expert here.
   package internal(set) var rowCount = 0
 
+  /// The first received row of each source, ascending.
+  package var sourceStarts: [Int] {
+    routes.receivedStart.isEmpty ? [0] : routes.receivedStart
+  }
   let routes: RouteLists
   private let pool: ExchangePool
 

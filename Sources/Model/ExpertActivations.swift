@@ -52,8 +52,8 @@ final class ExpertActivations {
   /// Output gradients [received, hidden]; set by the input half for the weight half. So is what
   /// follows, by expert: what is made in the input half and not kept in place.
   var outputGradient: KeptMatrix?
-  var gateUpGradients: [Int: KeptMatrix] = [:]
-  var activatedAgain: [Int: KeptMatrix] = [:]
+  var gateUpGradients: [Int: [KeptMatrix]] = [:]
+  var activatedAgain: [Int: [KeptMatrix]] = [:]
   private let counted: CountedBytes
 
   init(_ tokens: DispatchedTokens, experts: Int, width: Int, arithmetic: Arithmetic) {
@@ -85,6 +85,27 @@ final class ExpertActivations {
   }
 
   func assignments(_ expert: Int) -> Range<Int> { starts[expert]..<starts[expert + 1] }
+
+  /// An expert's assignments, counted from its first, by the rank that sent them. Tiles of 128 × 1
+  /// begin anew with each, so that they don't depend on who else sends to the expert.
+  func runs(_ expert: Int) -> [Range<Int>] {
+    let range = assignments(expert)
+    var runs: [Range<Int>] = []
+    var (start, source) = (range.lowerBound, 0)
+    for place in range {
+      let row = Int(rows[place])
+      let before = source
+      while source + 1 < tokens.sources.count && tokens.sources[source + 1] <= row { source += 1 }
+      if source != before && place > start {
+        runs.append(start - range.lowerBound..<place - range.lowerBound)
+        start = place
+      }
+    }
+    if start < range.upperBound {
+      runs.append(start - range.lowerBound..<range.upperBound - range.lowerBound)
+    }
+    return runs
+  }
 
   var largest: Int {
     var most = 0

@@ -12,14 +12,19 @@ package final class DispatchedTokens {
   package let experts: [Int32]
   /// [received, expertsPerToken]
   package let gates: [Float]
+  /// The first row of each rank that sent some, ascending.
+  package let sources: [Int]
   /// What the transport needs to go the same way again.
   package let plan: AnyObject?
   private let counted: CountedBytes
 
-  package init(rows: KeptMatrix, experts: [Int32], gates: [Float], plan: AnyObject?) {
+  package init(
+    rows: KeptMatrix, experts: [Int32], gates: [Float], sources: [Int] = [0], plan: AnyObject?
+  ) {
     self.rows = rows
     self.experts = experts
     self.gates = gates
+    self.sources = sources
     self.plan = plan
     counted = CountedBytes(4 * (experts.count + gates.count), for: .activations)
   }

@@ -134,6 +134,12 @@ package struct Linear {
     return arithmetic.keepForWeights(TensorView(x), isGradient: false)
   }
 
+  /// Keeps an input that stands for the forward's codes already; never under FP32.
+  func keepQuantisedInput(_ x: Matrix) -> KeptMatrix {
+    isFP8
+      ? arithmetic.keepForWeights(x, isGradient: false) : arithmetic.store(x, .bf16)
+  }
+
   /// Keeps an input, of which BF16 numbers are kept for others, for the gradient of the weight.
   func keepInput(sharing kept: KeptMatrix) -> KeptMatrix {
     isFP8 ? keepInput(kept.load().owner) : kept

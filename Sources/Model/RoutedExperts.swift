@@ -97,7 +97,9 @@ package final class RoutedExperts {
       }
       arithmetic.round(hidden)
       if !saved.gateUp.isNumbers {
-        saved.gateUpGradients[expert] = gateUp[expert].keepGradient(hidden)
+        saved.gateUpGradients[expert] = saved.runs(expert).map {
+          gateUp[expert].keepGradient(hidden.rows($0))
+        }
         arithmetic.quantiseGradient(hidden)
       }
       gateUp[expert].inputGradient(hidden, into: dy)
@@ -113,10 +115,36 @@ package final class RoutedExperts {
   private func recompute(
     _ expert: Int, _ hidden: Matrix, _ range: Range<Int>, _ saved: ExpertActivations
   ) {
+    guard arithmetic.isLow else {
+      let activated = Tensor(range.count, width, for: .activations)
+      swiGLU(hidden, gates: saved.gates.base + range.lowerBound, into: activated.matrix)
+      saved.activatedAgain[expert] = [.numbers(TensorView(activated))]
+      return
+    }
     let activated = scratch(range.count, width)
     swiGLU(hidden, gates: saved.gates.base + range.lowerBound, into: activated.matrix)
     arithmetic.round(activated)
-    saved.activatedAgain[expert] = down[expert].keepInput(activated)
+    arithmetic.quantise(activated.matrix)
+    saved.activatedAgain[expert] = saved.runs(expert).map {
+      down[expert].keepQuantisedInput(activated.matrix.rows($0))
+    }
+  }
+
+  /// Rows that were kept in runs, below one another.
+  private func join(_ runs: [KeptMatrix], _ columns: Int) -> TensorView {
+    if runs.count == 1 { return runs[0].load() }
+    let joined = scratch(runs.reduce(0) { $0 + $1.rows }, columns)
+    var row = 0
+    for run in runs {
+      run.load(into: joined.matrix.rows(row..<row + run.rows))
+      row += run.rows
+    }
+    return TensorView(joined)
+  }
+
+  /// Makes an expert's rows what their codes for the weight gradient stand for.
+  private func quantiseForWeights(_ x: Matrix, _ runs: [Range<Int>]) {
+    for run in runs { arithmetic.quantiseForWeights(x.rows(run)) }
   }
 
   /// The weight half.
@@ -129,22 +157,23 @@ package final class RoutedExperts {
     for expert in gateUp.indices {
       let range = saved.assignments(expert)
       if range.isEmpty { continue }
+      let runs = arithmetic.isFP8 ? saved.runs(expert) : []
       let x = rows.matrix.rows(0..<range.count)
       dOutput.gatherRows(saved.rows[range], into: x)
-      arithmetic.quantiseForWeights(x)
+      quantiseForWeights(x, runs)
       if let again = saved.activatedAgain[expert] {
-        let loaded = again.load()
+        let loaded = join(again, width)
         down[expert].addGradient(x, loaded.matrix)
         withExtendedLifetime(loaded) {}
       } else if let kept = saved.activated {
         let activated = kept.load(range, scratch: outer)
-        arithmetic.quantiseForWeights(activated)
+        quantiseForWeights(activated, runs)
         down[expert].addGradient(x, activated)
       }
       saved.tokens.rows.gatherRows(saved.rows[range], into: x)
-      arithmetic.quantiseForWeights(x)
+      quantiseForWeights(x, runs)
       if let gradient = saved.gateUpGradients[expert] {
-        let loaded = gradient.load()
+        let loaded = join(gradient, 2 * width)
         gateUp[expert].addGradient(loaded.matrix, x)
         withExtendedLifetime(loaded) {}
       } else {

@@ -111,7 +111,7 @@ package final class GroupTransport: ExpertTransport {
         rows: rows,
         experts: Array(UnsafeBufferPointer(start: received.expertIDs, count: slots)),
         gates: Array(UnsafeBufferPointer(start: received.gates, count: slots)),
-        plan: received.plan)
+        sources: received.plan.sourceStarts, plan: received.plan)
     }
   }
 

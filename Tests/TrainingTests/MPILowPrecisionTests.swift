@@ -18,15 +18,21 @@ import Training
     Layout(pipeline: 2, data: 2, expert: 2, gpusPerNode: 1),
   ].filter { $0.worldSize <= MPITestWorld.size }
 
+  /// A trainer's first steps on the ranks of a layout; nil on ranks it doesn't need.
   private func records(
-    _ layout: Layout, _ schedule: String, _ numerics: Numerics, steps: Int, tag: Int
+    _ layout: Layout, _ schedule: String, _ numerics: Numerics, steps: Int, balanced: Bool = false,
+    tag: Int
   ) throws -> [StepRecord]? {
     let world = try MPITestWorld.world()
-    guard world.rank < layout.worldSize else { return nil }
+    guard layout.worldSize == 1 || world.rank < layout.worldSize else { return nil }
     let ranks = layout.worldSize == 1 ? [world.rank] : Array(0..<layout.worldSize)
     let group = try world.subgroup(
       worldRanks: ranks, tag: layout.worldSize == 1 ? tag + world.rank : tag)
-    let setup = try SmallTraining.setup(layout, schedule: schedule) { $0.numerics = numerics }
+    var setup = try SmallTraining.setup(layout, schedule: schedule) {
+      $0.numerics = numerics
+      $0.learningRate = 1e-3
+    }
+    setup.balancedRouting = balanced
     let trainer = try Trainer(setup, world: group)
     let records = try (0..<steps).map { _ in try trainer.step() }
     try trainer.checkHolders()
@@ -35,23 +41,25 @@ import Training
 
   private static let alone = Layout(pipeline: 1, data: 1, expert: 1, gpusPerNode: 1)
 
-  @Test(arguments: [Precision.bf16, .fp8])
-  func lossesAreThoseOfOneProcess(_ precision: Precision) throws {
-    let numerics = Numerics(precision)
-    let world = try MPITestWorld.world()
+  /// With experts chosen by turns nothing magnifies a rounding. Where a router chooses, a tie that
+  /// goes the other way is a jump, and a batch of 768 tokens shows each.
+  @Test(arguments: [(true, 1e-3), (false, 5e-3)])
+  func lossesInFP8AreThoseOfOneProcess(_ balanced: Bool, _ tolerance: Double) throws {
+    let numerics = Numerics(.fp8)
     // Every rank is its own oracle.
-    let setup = try SmallTraining.setup(Self.alone, schedule: "gpipe") { $0.numerics = numerics }
-    let oracle = try Trainer(
-      setup, world: try world.subgroup(worldRanks: [world.rank], tag: 7000 + world.rank))
-    let expected = try (0..<12).map { _ in try oracle.step() }
+    guard
+      let expected = try records(
+        Self.alone, "gpipe", numerics, steps: 8, balanced: balanced, tag: 7000)
+    else { return }
     for layout in Self.layouts {
       let schedule = layout.pipeline > 1 ? "dualpipe" : "1f1b"
-      guard let own = try records(layout, schedule, numerics, steps: 12, tag: 41) else { continue }
-      for (step, (own, expected)) in zip(own, expected).enumerated() {
-        #expect(
-          abs(own.loss - expected.loss) <= 1e-3 * expected.loss,
-          "\(layout) step \(step + 1): \(own.loss) against \(expected.loss)")
-      }
+      guard
+        let own = try records(
+          layout, schedule, numerics, steps: 8, balanced: balanced, tag: 41)
+      else { continue }
+      let errors = zip(own, expected).map { abs($0.loss - $1.loss) / $1.loss }
+      #expect(errors.allSatisfy { $0 <= tolerance }, "\(layout): \(errors)")
+      #expect(errors.contains { $0 > 1e-9 }, "rounded in other places")
     }
   }
 
@@ -62,7 +70,8 @@ import Training
       for precision in Precision.allCases {
         // The same experts under every precision: by turns.
         guard
-          let record = try firstStepOfBalanced(layout, Numerics(precision))
+          let record = try records(
+            layout, "1f1b", Numerics(precision), steps: 1, balanced: true, tag: 43)?.first
         else { return }
         bytes[precision] = record
       }
@@ -75,15 +84,6 @@ import Training
       }
       #expect(back(fp8) == back(bf16) && back(bf16) * 2 == back(fp32))
     }
-  }
-
-  private func firstStepOfBalanced(_ layout: Layout, _ numerics: Numerics) throws -> StepRecord? {
-    let world = try MPITestWorld.world()
-    guard world.rank < layout.worldSize else { return nil }
-    var setup = try SmallTraining.setup(layout, schedule: "1f1b") { $0.numerics = numerics }
-    setup.balancedRouting = true
-    let group = try world.subgroup(worldRanks: Array(0..<layout.worldSize), tag: 43)
-    return try Trainer(setup, world: group).step()
   }
 
   /// What is computed again on many ranks has the same bits as what is kept.

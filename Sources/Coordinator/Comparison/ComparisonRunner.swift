@@ -100,9 +100,10 @@ package struct ComparisonRunner {
     for job in active { try job.metrics.update() }
   }
 
-  /// Runs that had different text can't be compared.
+  /// Runs that had different text can't be compared. (A seed decides what is held out, so that only
+  /// runs of the same seed have the same numbers of tokens.)
   private func add(_ run: ComparedRun, to ended: inout [ComparedRun]) throws(ComparisonError) {
-    if let first = ended.first,
+    if let first = ended.first(where: { $0.run.seed == run.run.seed }),
       (first.outcome.trainingTokens, first.outcome.heldOutTokens)
         != (run.outcome.trainingTokens, run.outcome.heldOutTokens)
     {

@@ -55,6 +55,14 @@ package enum KeptMatrix {
     }
   }
 
+  /// Writes the numbers to `x`.
+  func load(into x: Matrix) {
+    switch self {
+    case .numbers(let view): copy(view.matrix, to: x)
+    case .codes(let stored): stored.load(into: x)
+    }
+  }
+
   /// Row i of `x` = row `indices[i]`.
   func gatherRows(_ indices: ArraySlice<Int32>, into x: Matrix) {
     switch self {
