@@ -19,7 +19,7 @@ WITH_MPI := .make/with-mpi
 # A warning is an error where nobody would read it.
 STRICT := $(if $(CI),-Xswiftc -warnings-as-errors)
 
-.PHONY: help setup build run test bench test-asan lint format clean
+.PHONY: help setup build run test bench memory test-asan lint format clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test: setup ## All tests, in one process, on 4 ranks, and 16 ranks against one
 
 bench: build ## Speed of this machine, of a step of one rank, and of 1, 2, 4 and 16 ranks
 	@.make/bench
+
+memory: build ## Memory of a step in many layouts, counted and predicted: the tables of docs
+	@.make/memory
 
 # XCTest and Open MPI keep memory until the end, so leaks aren't looked for. The tests that start
 # jobs under mpirun are about ranks, not about memory, and would take minutes more.

@@ -120,7 +120,7 @@ let package = Package(
       "TrainingTests",
       [
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
-        "Schedules", "Workload", "JSON",
+        "Schedules", "Workload", "JSON", "Simulation", "Units",
       ]),
     tests("CoordinatorTests", ["Coordinator", "RunConfiguration", "JSON", "ModelSpec"]),
     tests(

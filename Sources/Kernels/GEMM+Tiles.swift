@@ -47,7 +47,10 @@ func multiplyByStrips(
   let rowPieces = ProductTiles.pieces(
     c.rows,
     atMost: ProductTiles.rows(min(c.columns, ProductTiles.columns), depths[0].count))
-  let panel = transposeB ? Tensor(depths[0].count, min(c.columns, ProductTiles.columns)) : nil
+  // No GPU's product copies an operand.
+  let panel =
+    transposeB
+    ? Tensor(depths[0].count, min(c.columns, ProductTiles.columns), for: .emulation) : nil
   for start in stride(from: 0, to: c.columns, by: ProductTiles.columns) {
     let columns = start..<min(start + ProductTiles.columns, c.columns)
     for terms in depths {

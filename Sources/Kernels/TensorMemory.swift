@@ -11,16 +11,19 @@ package enum MemoryCategory: Int, Sendable, CaseIterable {
   case optimizer
   /// What micro-batches leave for their backward.
   case activations
-  /// Working space, hidden states and their gradients on their way, tables. Not what the expert
-  /// exchange and MPI hold of messages: on a GPU that is the communication library's.
+  /// Working space, hidden states and their gradients that are made, awaited or used, tables. Not
+  /// what the expert exchange holds of its messages: on a GPU that is the communication library's.
   case buffers
-  /// What only the emulation needs, such as FP32 copies of FP8 operands: nothing on a GPU.
+  /// What only a CPU needs, such as FP32 copies of FP8 operands: nothing on a GPU.
   case emulation
   /// In the memory of the GPU's host.
   case host
+  /// Handed to MPI, until the other side has it, which counts it since it awaits it. How long that
+  /// takes depends on the load of this machine.
+  case sent
 
   /// Whether the bytes are on the GPU.
-  package var isOnGPU: Bool { self != .emulation && self != .host }
+  package var isOnGPU: Bool { rawValue <= MemoryCategory.buffers.rawValue }
 }
 
 /// Process-wide recycling allocator for tensor storage.
@@ -33,7 +36,7 @@ package enum TensorMemory {
     package var atPeak = SIMD8<Int>.zero
     /// Most of each category since the last `resetPeak()`, each at its own moment.
     package var most = SIMD8<Int>.zero
-    /// Bytes of everything alive now, without `emulation` and `host`.
+    /// Bytes of everything alive now that is on the GPU.
     package var live = 0
     /// Largest `live` since the start or the last `resetPeak()`.
     package var peak = 0

@@ -27,6 +27,13 @@ final class PipelineChannel {
       }
     }
 
+    func count(as category: MemoryCategory) {
+      switch self {
+      case .numbers(let tensor): tensor.count(as: category)
+      case .codes(let stored): stored.count(as: category)
+      }
+    }
+
     var tensor: Tensor {
       switch self {
       case .numbers(let tensor): tensor
@@ -59,12 +66,12 @@ final class PipelineChannel {
 
   func send(_ message: Message, _ tensor: Tensor, in schedule: Schedule) throws {
     try clock.during(.pipeline) {
-      try dropFinishedSends()
       let envelope: Envelope =
         isLow ? .codes(StoredMatrix(tensor.matrix, .bf16, for: .buffers)) : .numbers(tensor)
       let transfer = try world.send(
         UnsafeRawBufferPointer(envelope.bytes),
         to: peer(schedule.rank(of: message.destination)), tag: schedule.tag(of: message))
+      envelope.count(as: .sent)
       leaving.append((envelope, transfer))
     }
   }
@@ -84,7 +91,12 @@ final class PipelineChannel {
     leaving.removeAll(keepingCapacity: true)
   }
 
-  private func dropFinishedSends() throws {
-    while let (_, transfer) = leaving.first, transfer.isComplete { leaving.removeFirst() }
+  /// Lets go of what has left.
+  func dropFinishedSends() throws {
+    if leaving.isEmpty { return }
+    try clock.during(.pipeline) {
+      for (_, transfer) in leaving where try transfer.test() {}
+      leaving.removeAll { $0.1.isComplete }
+    }
   }
 }

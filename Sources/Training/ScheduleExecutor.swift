@@ -78,6 +78,7 @@ final class ScheduleExecutor {
   var peakActivations: ActivationPeaks { held.peaks }
 
   private func perform(_ action: Action) throws {
+    try channel.dropFinishedSends()
     switch action {
     case .forward(let cell):
       recorder?.begin(.forward)

@@ -62,8 +62,8 @@ package struct ClosingReport {
     ]
     if memory.emulation > 0 {
       lines.append(
-        "  and up to \(TextFormat.bytes(memory.emulation)) of FP32 operands, which a GPU would not "
-          + "have")
+        "  and up to \(TextFormat.bytes(memory.emulation)) of copies of operands, which a GPU "
+          + "would not have")
     }
     return lines
   }

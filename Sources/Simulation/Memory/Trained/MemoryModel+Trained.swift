@@ -38,8 +38,9 @@ extension MemoryModel {
       let layers = held.flatMap { weights.blockLayers($0) }
       let low = numerics.precision != .fp32
       let optimizer = (low ? 4 : 0) + (numerics.moments == .fp32 ? 8 : 4)
+      // A rank without a block has no tables.
       let tables =
-        4 * sequenceLength * spec.ropeHeadDim
+        (layers.isEmpty ? 0 : 4 * sequenceLength * spec.ropeHeadDim)
         + 4 * spec.routedExperts * layers.count { spec.hasExperts(layer: $0) }
       let bytes = MemoryBytes(
         parameters: ByteCount(

@@ -29,8 +29,6 @@ struct TrainedStep {
   /// Hidden states and gradients that were received, and those that were made here.
   private var received: Set<Message> = []
   private var made: Set<Message> = []
-  /// Bytes of messages that have been sent since the last look at them.
-  private var leaving = 0
   private var held: [Int: Int] = [:]
 
   private(set) var microbatches: [Int: Int] = [:]
@@ -52,7 +50,6 @@ struct TrainedStep {
       perform(action)
       if tally.peak > before { microbatches = held.filter { $0.value > 0 } }
     }
-    tally.free(leaving)
     precondition(
       tally.activations == 0 && tally.buffers == 0,
       "what is made is let go: \(tally.activations) and \(tally.buffers) bytes are left")
@@ -190,12 +187,8 @@ struct TrainedStep {
 
   private mutating func send(_ action: Action) {
     if let message = action.message { made.remove(message) }
-    // What was sent before has left by now.
-    tally.free(leaving)
-    if envelope != hidden {
-      tally.make(envelope)
-      tally.free(hidden)
-    }
-    leaving = envelope
+    // What is sent counts where it arrives.
+    if envelope != hidden { tally.touch(envelope) }
+    tally.free(hidden)
   }
 }

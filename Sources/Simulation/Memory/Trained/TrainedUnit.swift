@@ -112,7 +112,6 @@ final class TrainedUnit {
     if low {
       tally.keep(inputs)
       mlpInput += inputs
-      tally.free(sizes.work(2 * width))
     } else {
       tally.move(inputs)
       mlpWeight += inputs
@@ -122,6 +121,7 @@ final class TrainedUnit {
       if low && !fp8 { tally.keep(bytes) } else { tally.move(bytes) }
       mlpWeight += bytes
     }
+    if low { tally.free(sizes.work(2 * width)) }
   }
 
   /// DISPATCH(F) ends, and MLP(F) of the routed experts.
@@ -247,6 +247,7 @@ final class TrainedUnit {
         mlpWeight += work
       }
     }
+    // With the gates' gradients.
     rowsUnderWay =
       sizes.work(sizes.hidden, rows: rows.received)
       + 4 * rows.received * sizes.spec.expertsPerToken
@@ -278,9 +279,14 @@ final class TrainedUnit {
   /// DISPATCH(B) ends: the rows' gradients are added to that of the MLP's input.
   func finishDispatchGradient(_ tally: inout TrainedTally) {
     guard hasExperts else { return }
-    if !sizes.isAlone { tally.touch(work + 4 * sizes.tokens * sizes.spec.expertsPerToken) }
-    tally.free(rowsUnderWay)
-    rowsUnderWay = 0
+    let gates = 4 * sizes.tokens * sizes.spec.expertsPerToken
+    if sizes.isAlone {
+      tally.free(rowsUnderWay - gates)
+    } else {
+      tally.make(work + gates)
+      tally.free(rowsUnderWay + work)
+    }
+    rowsUnderWay = gates
   }
 
   /// ATTN(B), before attention: router and norm. The gradients of output and MLP input go, that of
@@ -296,6 +302,8 @@ final class TrainedUnit {
         attentionWeight += sizes.stream(sizes.hidden)
       }
       tally.release(routing)
+      tally.free(rowsUnderWay)
+      rowsUnderWay = 0
     }
     tally.make(work)
     tally.free(gradientIsKept ? work : 2 * work)
