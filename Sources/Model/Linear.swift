@@ -1,7 +1,7 @@
 // A linear layer: forward, input gradient, weight gradient, each one product in the precision of
 // its weight.
 
-package import Kernels
+internal import Kernels
 internal import ModelSpec
 
 /// Y = X Wᵀ, W [out, in], with its gradient buffer.

@@ -2,7 +2,7 @@
 // kept in which format (report section 3.3). The layers say where; here stands how. Numbers are
 // computed in FP32 and rounded where the simulated GPU writes BF16 or quantises to FP8.
 
-package import Kernels
+internal import Kernels
 package import ModelSpec
 internal import NumberFormats
 
