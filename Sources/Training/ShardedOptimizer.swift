@@ -2,9 +2,9 @@
 // owners (reduce-scatter), each owner updates its shard, and the new values go back to all
 // (all-gather), so every holder ends with the same bits.
 
-package import Kernels
+internal import Kernels
 package import MessagePassing
-package import Model
+internal import Model
 package import ModelSpec
 
 /// The optimizer of a rank: all its groups, one global gradient norm.
