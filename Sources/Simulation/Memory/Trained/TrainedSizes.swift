@@ -122,6 +122,8 @@ struct TrainedSizes: Sendable {
 struct TrainedRows: Hashable, Sendable {
   /// Rows that arrive.
   var received = 0
+  /// Ranks that send them, each as many.
+  var sources = 1
   /// (token, expert) pairs of each of the rank's experts.
   var byExpert: [Int] = []
 
@@ -143,6 +145,7 @@ struct TrainedRows: Hashable, Sendable {
     }
     let fullest = ranks.indices.max { ranks[$0] < ranks[$1] } ?? 0
     received = ranks[fullest]
+    sources = layout.expert
     byExpert = Array(experts[fullest * local..<(fullest + 1) * local])
   }
 }

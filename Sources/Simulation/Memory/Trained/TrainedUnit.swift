@@ -255,13 +255,17 @@ final class TrainedUnit {
     let scratch = low ? 0 : sizes.work(sizes.hidden + width + 1, rows: rows.largest)
     tally.make(scratch)
     for count in rows.byExpert where count > 0 {
+      // Tiles begin anew with each rank that sent rows.
+      let run = count / rows.sources
       if !keepsOutputs {
-        tally.keep(sizes.weightOperand(width, rows: count))
-        mlpWeight += sizes.weightOperand(width, rows: count)
+        let outputs = rows.sources * sizes.weightOperand(width, rows: run)
+        tally.keep(outputs)
+        mlpWeight += outputs
       }
       if low {
-        tally.keep(sizes.gradient(2 * width, rows: count))
-        mlpWeight += sizes.gradient(2 * width, rows: count)
+        let gradients = rows.sources * sizes.gradient(2 * width, rows: run)
+        tally.keep(gradients)
+        mlpWeight += gradients
       }
     }
     tally.free(scratch)
