@@ -26,7 +26,7 @@ help: ## What can be made
 	@echo
 	@echo 'make run NP=4 ARGS="--set layout.pipeline=2 --set layout.data=2 --set layout.expert=2"'
 
-setup: ## Install what is missing: Open MPI, OpenBLAS, libyaml (asks sudo when not root)
+setup: ## Install what is missing: Open MPI and C libraries (asks sudo when not root)
 	@.make/setup
 
 build: setup ## Compile the commands, optimised

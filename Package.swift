@@ -51,10 +51,16 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
+      name: "CMicroHTTPD", pkgConfig: "libmicrohttpd",
+      providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CSystem"),
 
     room("Units"),
     room("JSON"),
+    room("RunFiles", ["JSON", "CSystem"]),
     room("ModelSpec", ["JSON"]),
     room("Schedules"),
     room("Fabric", ["Units", "JSON"]),
@@ -69,19 +75,25 @@ let package = Package(
       "Training",
       [
         "Model", "Kernels", "JSON", "ModelSpec", "MessagePassing", "Schedules", "Workload",
-        "CSystem", "NumberFormats",
+        "CSystem", "NumberFormats", "RunFiles",
       ]),
 
     room(
       "VirtualCluster",
       ["RunConfiguration", "Simulation", "Workload", "Fabric", "Units", "ModelSpec", "Schedules"]),
 
-    room("Coordinator", ["RunConfiguration", "ModelSpec", "Schedules", "JSON", "CSystem"]),
+    room(
+      "Coordinator",
+      [
+        "RunConfiguration", "Simulation", "VirtualCluster", "ModelSpec", "Schedules", "JSON",
+        "RunFiles", "Units", "CSystem", "CSQLite",
+      ]),
+    room("Dashboard", ["Coordinator", "RunConfiguration", "JSON", "RunFiles", "CMicroHTTPD"]),
 
     command(
       "dsv3",
       [
-        "VirtualCluster", "Coordinator",
+        "VirtualCluster", "Coordinator", "Dashboard", "RunFiles",
         "RunConfiguration", "Model", "ModelSpec", "JSON", "Schedules", "Kernels", "Units",
         "Fabric",
         "Workload", "Simulation", "CSystem", "NumberFormats",
@@ -90,7 +102,7 @@ let package = Package(
       "dsv3-worker",
       [
         "VirtualCluster", "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec",
-        "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem",
+        "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem", "RunFiles",
       ]),
 
     tests("UnitsTests", ["Units"]),
@@ -120,13 +132,16 @@ let package = Package(
       "TrainingTests",
       [
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
-        "Schedules", "Workload", "JSON", "Simulation", "Units",
+        "Schedules", "Workload", "JSON", "Simulation", "Units", "RunFiles",
       ]),
-    tests("CoordinatorTests", ["Coordinator", "RunConfiguration", "JSON", "ModelSpec"]),
+    tests("RunFilesTests", ["RunFiles", "JSON"]),
+    tests(
+      "CoordinatorTests", ["Coordinator", "RunConfiguration", "JSON", "ModelSpec", "RunFiles"]),
+    tests("DashboardTests", ["Dashboard", "Coordinator", "RunFiles", "JSON"]),
     tests(
       "CommandTests",
       [
-        "Coordinator",
+        "Coordinator", "RunFiles",
         "Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload",
       ]),
     tests("ProjectTests", []),

@@ -114,6 +114,16 @@ package enum JSONValue: Equatable, Sendable {
     }
     return Array(data) + [UInt8(ascii: "\n")]
   }
+
+  /// The value as JSON text with sorted keys on one line, without its end.
+  package func line() -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(self) else {
+      preconditionFailure("JSON has no infinite or undefined number, and this value has one")
+    }
+    return Array(data)
+  }
 }
 
 extension JSONValue: Codable {

@@ -1,19 +1,6 @@
 // RMSNorm: y = x / rms(x) · w with rms(x) = sqrt(mean(x²) + ε). Forward, input gradient and
 // weight gradient over rows.
 
-/// x += residual, then y = norm of x: one pass over memory for both.
-package func addAndNorm(
-  _ x: Matrix, residual: Matrix, weight: UnsafePointer<Float>, epsilon: Float, into y: Matrix,
-  inverse: UnsafeMutablePointer<Float>
-) {
-  for row in 0..<x.rows {
-    add(residual.row(row), to: x.row(row), count: x.columns)
-    rmsNorm(
-      x.rows(row..<row + 1), weight: weight, epsilon: epsilon, into: y.rows(row..<row + 1),
-      inverse: inverse + row)
-  }
-}
-
 /// y = x · inverse · w by rows; keeps 1 / rms of each row in `inverse` [rows].
 package func rmsNorm(
   _ x: Matrix, weight: UnsafePointer<Float>, epsilon: Float, into y: Matrix,

@@ -6,6 +6,7 @@ import MessagePassing
 import Model
 import ModelSpec
 import RunConfiguration
+import RunFiles
 import Schedules
 import Training
 import Workload

@@ -5,6 +5,7 @@
 import JSON
 import ModelSpec
 import RunConfiguration
+import RunFiles
 import Simulation
 import Training
 import Units

@@ -6,6 +6,7 @@ import Glibc
 import Model
 import ModelSpec
 import RunConfiguration
+import RunFiles
 import Schedules
 import Simulation
 import Workload
@@ -28,6 +29,8 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
     )
   case let error as ModelSpecError: ("dsv3: " + error.description, error.exitCode)
   case let error as CheckpointError: ("dsv3: " + error.description, error.exitCode)
+  case let error as RunFileError: ("dsv3: " + error.description, error.exitCode)
+  case let error as RunNotFound: ("dsv3: " + error.description, error.exitCode)
   case let error as ScheduleError: ("dsv3: " + error.description, 65)
   case let error as WorkloadError: ("dsv3: " + error.description, error.exitCode)
   case let error as FabricError:

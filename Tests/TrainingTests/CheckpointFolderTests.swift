@@ -5,6 +5,7 @@ import Glibc
 import Model
 import ModelSpec
 import Schedules
+import RunFiles
 import Testing
 import Training
 

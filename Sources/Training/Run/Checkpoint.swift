@@ -6,6 +6,7 @@ internal import Kernels
 internal import MessagePassing
 package import Model
 internal import ModelSpec
+internal import RunFiles
 
 /// Runs `body` on every rank; when it throws on any, throws on all. `body` is not collective.
 package typealias Phase = (_ body: () throws -> Void) throws -> Void

@@ -3,6 +3,7 @@
 
 internal import Glibc
 package import Model
+package import RunFiles
 
 package struct CheckpointFolder: Sendable {
   package let path: String

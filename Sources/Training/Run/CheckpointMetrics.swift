@@ -2,6 +2,7 @@
 // cut off, so that every step stands there once.
 
 internal import Glibc
+package import RunFiles
 
 extension RunDirectory {
   /// Ends metrics.jsonl after the line of `step`: cuts at the first line of a later step, or one

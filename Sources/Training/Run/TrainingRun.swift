@@ -3,6 +3,7 @@
 internal import JSON
 internal import MessagePassing
 internal import ModelSpec
+package import RunFiles
 package import Workload
 
 /// What the loop needs besides a trainer.

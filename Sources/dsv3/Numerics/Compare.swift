@@ -6,6 +6,7 @@ import Glibc
 import JSON
 import ModelSpec
 import RunConfiguration
+import RunFiles
 
 let numericsCompareCommand = Command(
   "dsv3 numerics compare",
@@ -51,7 +52,7 @@ private func compareNumerics(_ options: ParsedOptions) throws {
   }
   do {
     let plan = try comparisonPlan(options)
-    let directory = ComparisonDirectory(path: options.value("output") ?? defaultOutput())
+    let directory = ComparisonDirectory(path: options.value("output") ?? RunDirectory.defaultPath(prefix: "compare-"))
     let jobs =
       try options.integer("jobs", in: 1...1024) ?? max(1, Machine.processors / plan.ranks)
     try directory.open(for: plan)
@@ -138,15 +139,4 @@ private func list(_ name: String, _ options: ParsedOptions) throws -> [String]? 
       "option '--\(name)' wants a list such as a,b,c, not '\(printable(text))'")
   }
   return parts
-}
-
-/// `runs/compare-<date>-<time>` of now, local time.
-private func defaultOutput() -> String {
-  var now = time(nil)
-  var parts = tm()
-  localtime_r(&now, &parts)
-  var buffer = [CChar](repeating: 0, count: 32)
-  let length = strftime(&buffer, buffer.count, "%Y%m%d-%H%M%S", &parts)
-  let stamp = buffer.prefix(length).map { UInt8(bitPattern: $0) }
-  return "runs/compare-" + String(decoding: stamp, as: UTF8.self)
 }

@@ -1,40 +1,22 @@
-// The directory of a run: config.yaml, metrics.jsonl, ranks/ with a log for each rank,
-// checkpoints/. Rank 0 makes it; every rank knows its path.
+// The directory of a run: where each of its files is. The worker writes what it trained, the
+// coordinator what became of the job; whoever shows a run reads both (docs/operations.md).
 
 internal import Glibc
-
-/// A file or directory of the run could not be made or written.
-package struct RunFileError: Error, Equatable, CustomStringConvertible {
-  package let path: String
-  package let action: String
-  package let reason: String
-  package var exitCode: Int32 { 74 }
-
-  package var description: String {
-    "cannot \(action) '\(path)': \(reason); choose another place with --run-dir or make room"
-  }
-
-  init(_ action: String, _ path: String) {
-    self.path = path
-    self.action = action
-    reason = String(cString: strerror(errno))
-  }
-}
 
 package struct RunDirectory: Sendable {
   package let path: String
 
   package init(path: String) { self.path = path }
 
-  /// `runs/<date>-<time>` of now, local time.
-  package static func defaultPath() -> String {
+  /// `runs/<prefix><date>-<time>` of now, local time.
+  package static func defaultPath(prefix: String = "") -> String {
     var now = time(nil)
     var parts = tm()
     localtime_r(&now, &parts)
     var buffer = [CChar](repeating: 0, count: 32)
     let length = strftime(&buffer, buffer.count, "%Y%m%d-%H%M%S", &parts)
     let stamp = buffer.prefix(length).map { UInt8(bitPattern: $0) }
-    return "runs/" + String(decoding: stamp, as: UTF8.self)
+    return "runs/" + prefix + String(decoding: stamp, as: UTF8.self)
   }
 
   package var metrics: String { path + "/metrics.jsonl" }
@@ -51,10 +33,26 @@ package struct RunDirectory: Sendable {
 
   package func workload(step: Int) -> String { workloads + "/step-\(step).workload" }
 
-  package func rankLog(_ rank: Int) -> String {
+  /// The picture of the last step that was priced: what each rank did when, in virtual time.
+  package var timeline: String { path + "/timeline.json" }
+  /// Tokens of each expert, a line for each step.
+  package var loads: String { path + "/loads.jsonl" }
+  /// Who launched the run and what became of it, see `RunRecord`.
+  package var record: String { path + "/run.json" }
+  /// What happened to the job, see `RunEvent`.
+  package var events: String { path + "/events.jsonl" }
+  /// Faults that are asked for, and those that have been made.
+  package var faults: String { path + "/faults" }
+
+  package func rankLog(_ rank: Int) -> String { rankFile(rank, "log") }
+
+  /// What the rank does at this moment, see `RankBeat`.
+  package func rankBeat(_ rank: Int) -> String { rankFile(rank, "beat") }
+
+  private func rankFile(_ rank: Int, _ kind: String) -> String {
     let digits = "\(rank)"
     return path + "/ranks/rank-" + String(repeating: "0", count: max(0, 5 - digits.count))
-      + digits + ".log"
+      + digits + "." + kind
   }
 
   /// Makes the directory with its folders, parents included.
@@ -82,25 +80,5 @@ package struct RunDirectory: Sendable {
   package static func write(_ text: String, to path: String) throws(RunFileError) {
     let file = try LogFile(path: path, append: false)
     try file.write(text)
-  }
-}
-
-/// A text file that is written line by line and flushed after each.
-package final class LogFile {
-  private let path: String
-  private let stream: UnsafeMutablePointer<FILE>
-
-  package init(path: String, append: Bool) throws(RunFileError) {
-    guard let stream = fopen(path, append ? "a" : "w") else {
-      throw RunFileError("write", path)
-    }
-    self.path = path
-    self.stream = stream
-  }
-
-  deinit { fclose(stream) }
-
-  package func write(_ text: String) throws(RunFileError) {
-    guard fputs(text, stream) >= 0, fflush(stream) == 0 else { throw RunFileError("write", path) }
   }
 }
