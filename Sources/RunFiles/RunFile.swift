@@ -1,4 +1,4 @@
-// Whole files of a run by the C library: read, or replaced so that a reader sees the old or the new.
+// Whole files of a run: read, or replaced so that a reader sees the old one or the new one.
 
 internal import CSystem
 internal import Glibc

@@ -19,8 +19,6 @@ package struct RunRecord: Equatable, Sendable {
 
   package var name: String
   package var state: State
-  /// The coordinator's process, its host, and when that process began (clock ticks since boot, field
-  /// 22 of /proc/PID/stat), so that a process number used again is not mistaken for it.
   package var coordinator: ProcessIdentity
   /// mpirun of the current attempt; nil while there is none.
   package var job: ProcessIdentity?
@@ -60,7 +58,8 @@ package struct RunRecord: Equatable, Sendable {
   }
 }
 
-/// A process that can be told from a later one of the same number.
+/// A process with the time it began at (clock ticks since boot, field 22 of /proc/PID/stat), so that
+/// a later one of the same number is not mistaken for it.
 package struct ProcessIdentity: Equatable, Sendable, Decodable {
   package var host: String
   package var pid: Int32

@@ -4,8 +4,8 @@
 import Glibc
 import Model
 import ModelSpec
-import Schedules
 import RunFiles
+import Schedules
 import Testing
 import Training
 

@@ -52,7 +52,8 @@ private func compareNumerics(_ options: ParsedOptions) throws {
   }
   do {
     let plan = try comparisonPlan(options)
-    let directory = ComparisonDirectory(path: options.value("output") ?? RunDirectory.defaultPath(prefix: "compare-"))
+    let directory = ComparisonDirectory(
+      path: options.value("output") ?? RunDirectory.defaultPath(prefix: "compare-"))
     let jobs =
       try options.integer("jobs", in: 1...1024) ?? max(1, Machine.processors / plan.ranks)
     try directory.open(for: plan)
