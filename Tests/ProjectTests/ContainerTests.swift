@@ -9,10 +9,11 @@ import Testing
   private static var packages: [String] {
     let setup = ProjectFiles.text(of: ".make/setup") ?? ""
     return setup.split(separator: "\n").compactMap { line in
-      guard let start = line.range(of: "missing+=("), let end = line.lastIndex(of: ")") else {
+      let parts = line.split(separator: " ")
+      guard let last = parts.last, last.hasPrefix("missing+=("), last.hasSuffix(")") else {
         return nil
       }
-      return String(line[start.upperBound..<end])
+      return String(last.dropFirst("missing+=(".count).dropLast())
     }
   }
 
