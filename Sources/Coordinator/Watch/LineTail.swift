@@ -1,5 +1,5 @@
-// A file of lines that grows, is cut, or is replaced by another: each look takes the lines that have
-// been finished since. A run that goes on from a checkpoint cuts its metrics and writes the steps
+// A file of lines that grows, is cut, or is replaced by another: each look takes the lines that
+// have been finished since. A run that goes on from a checkpoint cuts its metrics and writes steps
 // again, which may be longer than before at the next look; so what was read last is read again and
 // compared.
 
