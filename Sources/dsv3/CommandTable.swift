@@ -6,6 +6,7 @@ let rootCommand = Command(
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
+    monitorCommand, runsCommand, logsCommand, compareCommand,
   ])
 
 private let scheduleCommand = Command(

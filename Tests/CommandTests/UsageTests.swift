@@ -8,7 +8,7 @@ import Testing
     "schedule export", "schedule check", "schedule analyze", "schedule compare",
     "schedule search", "simulate", "replay", "network", "calibrate", "bench", "bench network",
     "bench simulation", "bench numerics", "numerics", "numerics cast", "numerics compare",
-    "numerics gemm",
+    "numerics gemm", "monitor", "runs", "logs", "compare",
   ]
 
   @Test func helpListsTheCommands() throws {
