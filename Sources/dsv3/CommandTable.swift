@@ -6,6 +6,7 @@ let rootCommand = Command(
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
+    injectCommand,
   ])
 
 private let scheduleCommand = Command(
