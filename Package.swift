@@ -144,7 +144,7 @@ let package = Package(
         "Coordinator", "RunFiles",
         "Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload",
       ]),
-    tests("ProjectTests", []),
+    tests("ProjectTests", ["RunConfiguration"]),
   ],
   swiftLanguageModes: [.v6]
 )
