@@ -114,7 +114,7 @@ extension JSONValue {
     let loads = try client.get("/api/runs/first/loads").json()
     #expect(loads["layers"]?[0]?["tokens"] == .array([.integer(3), .integer(5)]))
     let yaml = try client.get("/api/runs/first/config").json()["yaml"]
-    #expect(yaml == .string("training:\n  steps: 4\nlayout:\n  pipeline: 2\n  data: 1\n  expert: 1\n"))
+    #expect(yaml == .string(RunsFixture.configuration))
     let event = try client.get("/api/runs/first/events").json()["events"]?[0]
     #expect(event?["kind"] == .string("failure") && event?["details"]?[0] == .string("last line"))
     #expect(try client.get("/api/health").json()["status"] == .string("ok"))

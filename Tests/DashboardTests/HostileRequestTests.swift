@@ -31,7 +31,7 @@ import Testing
       #expect(try client.get("/api/runs", host: host).status == 200, "\(host)")
     }
     let text = "GET /api/runs HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
-    let twice = try client.raw(Array((text.dropLast(2) + "Connection: close\r\n\r\n").utf8))
+    let twice = try client.raw(Array((text.dropLast() + "Connection: close\r\n\r\n").utf8))
     #expect((twice?.status ?? 400) >= 400)
     if let file = try? client.connect(isIPv6: true) {
       defer { close(file) }
@@ -80,9 +80,11 @@ import Testing
     for part in ["config", "timeline"] {
       #expect(try client.get("/api/runs/second/\(part)").status == 404)
     }
-    for path in ["/api/runs", "/api/runs/second", "/api/runs/second/metrics", "/metrics"] {
+    #expect(try client.get("/api/runs/second").status == 404)
+    for path in ["/api/runs", "/metrics"] {
       let reply = try client.get(path)
       #expect(reply.status == 200 && !reply.text.contains("66.5"), "\(path)")
+      #expect(!reply.text.contains("\"second\"") && !reply.text.contains("linked"), "\(path)")
     }
     #expect(try client.get("/api/runs/inside/config").status == 200)
   }

@@ -30,11 +30,14 @@ final class RunsFixture {
 
   var first: RunDirectory { RunDirectory(path: path + "/first") }
 
+  static let configuration =
+    "training:\n  steps: 4\nlayout:\n  pipeline: 2\n  data: 1\n  expert: 1\n"
+
   /// A run of two steps on two ranks, without a coordinator.
   private static func run(at path: String) throws {
     let run = RunDirectory(path: path)
     try run.create()
-    try write("\(path)/config.yaml", "training:\n  steps: 4\nlayout:\n  pipeline: 2\n  data: 1\n  expert: 1\n")
+    try write("\(path)/config.yaml", configuration)
     try write(run.metrics, line(1, loss: 5.5) + line(2, loss: 4.25))
     try write(run.loads, "{\"step\":2,\"layers\":[{\"layer\":1,\"tokens\":[3,5]}]}\n")
     try write(

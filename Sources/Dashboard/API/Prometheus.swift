@@ -1,6 +1,7 @@
 // /metrics: Prometheus' text format, version 0.0.4, for the newest runs. Names and units as
 // Prometheus wants them: base units, ratios instead of per cents, `_total` for what only goes up.
 
+internal import Coordinator
 internal import RunFiles
 
 func prometheusReply(_ runs: [RunReader]) -> WebReply {
@@ -13,7 +14,7 @@ func prometheusReply(_ runs: [RunReader]) -> WebReply {
   }
   text.family("dsv3_state", .gauge, "1 for the state that the run is in.")
   for run in runs {
-    text.sample("dsv3_state", [("run", run.name), ("state", run.snapshot.state)], 1)
+    text.sample("dsv3_state", [("run", run.name), ("state", run.view.state.rawValue)], 1)
   }
   text.family("dsv3_link_bytes", .gauge, "Bytes of the last step over simulated links.")
   for run in runs {
@@ -32,7 +33,7 @@ private func ranks(of runs: [RunReader], _ text: inout PrometheusText) {
   ) {
     text.family(name, .gauge, help)
     for run in runs {
-      for beat in run.snapshot.beats {
+      for beat in run.view.beats {
         for (kind, value) in samples(beat) {
           let labels = [("run", run.name), ("rank", "\(beat.rank)")]
           text.sample(name, labels + (kind.map { [("kind", $0)] } ?? []), value)
@@ -72,13 +73,13 @@ private struct RunGauge: Sendable {
 
   static let all: [RunGauge] = [
     RunGauge("dsv3_up", .gauge, "Whether the run is at work.") {
-      $0.snapshot.state == "running" || $0.snapshot.state == "starting" ? 1 : 0
+      [.starting, .running].contains($0.view.state) ? 1 : 0
     },
     RunGauge("dsv3_step", column: "step", "Last step that is done."),
     RunGauge("dsv3_planned_steps", .gauge, "Steps of the plan.") {
-      $0.snapshot.totalSteps.map { Double($0) }
+      $0.view.totalSteps.map { Double($0) }
     },
-    RunGauge("dsv3_ranks", .gauge, "Ranks of the run.") { $0.snapshot.ranks.map { Double($0) } },
+    RunGauge("dsv3_ranks", .gauge, "Ranks of the run.") { $0.view.ranks.map { Double($0) } },
     RunGauge("dsv3_loss", column: "loss", "Cross-entropy of the main model, nats a token."),
     RunGauge("dsv3_mtp_loss", column: "mtp_loss", "Cross-entropy of multi-token prediction."),
     RunGauge("dsv3_balance_loss", column: "balance_loss", "Sequence-wise balance loss."),
@@ -106,13 +107,13 @@ private struct RunGauge: Sendable {
       "dsv3_peak_memory_bytes", column: "peak_memory_bytes",
       "Tensor bytes of the fullest rank at its peak."),
     RunGauge("dsv3_restarts_total", .counter, "Restarts of the job.") {
-      Double($0.snapshot.restarts)
+      Double($0.view.restarts)
     },
     RunGauge("dsv3_failures_total", .counter, "Failures of the job.") {
-      Double($0.snapshot.events.count { $0.kind == .failure })
+      Double($0.view.failures.count)
     },
     RunGauge("dsv3_written_timestamp_seconds", .gauge, "When the run last wrote anything.") {
-      $0.directory.lastWritten
+      $0.view.lastWritten
     },
   ]
 }

@@ -1,6 +1,6 @@
 // What /api says of runs (docs/dashboard.md has each with an example).
 
-internal import Glibc
+internal import Coordinator
 internal import JSON
 internal import RunFiles
 
@@ -8,13 +8,13 @@ extension RunReader {
   /// A run in the list of runs.
   var listJSON: JSONValue {
     .object([
-      "name": .string(name), "state": .string(snapshot.state), "step": .integer(step ?? 0),
-      "steps": JSONParts.value(snapshot.totalSteps), "ranks": JSONParts.value(snapshot.ranks),
+      "name": .string(name), "state": .string(view.state.rawValue), "step": .integer(step ?? 0),
+      "steps": JSONParts.value(view.totalSteps), "ranks": JSONParts.value(view.ranks),
       "loss": JSONParts.value(metrics.last("loss")),
       "tokens_per_second": JSONParts.value(metrics.last("tokens_per_second")),
-      "restarts": .integer(snapshot.restarts),
-      "started": JSONParts.value(snapshot.record?.started),
-      "written": JSONParts.value(directory.lastWritten),
+      "restarts": .integer(view.restarts),
+      "started": JSONParts.value(view.started),
+      "written": JSONParts.value(view.lastWritten),
     ])
   }
 
@@ -22,28 +22,20 @@ extension RunReader {
   /// for what is as it was.
   var json: JSONValue {
     guard case .object(var members) = listJSON else { return .null }
-    members["reason"] = JSONParts.value(snapshot.record?.reason)
-    members["record"] = snapshot.record?.json ?? .null
+    members["reason"] = JSONParts.value(view.record?.reason)
+    members["record"] = view.record?.json ?? .null
     members["latest"] = (try? JSONValue(parsing: metrics.lastLine)) ?? .null
     members["tokens"] = JSONParts.value(metrics.totalTokens)
-    members["seconds_left"] = JSONParts.value(secondsLeft)
-    members["rank_states"] = .array(zip(snapshot.beats, snapshot.ranksLive).map(Self.json))
+    members["seconds_left"] = JSONParts.value(view.secondsLeft)
+    members["rank_states"] = .array(zip(view.beats, view.ranksLive).map(Self.json))
     members["time"] = JSONParts.value(RunFile.now)
     members["versions"] = .object([
       "metrics": .integer(metrics.generation), "report": .string(report.tag),
       "timeline": .string(timeline.tag), "config": .string(configuration.tag),
       "loads": .string(loads.isEmpty ? "" : WebReply.tag(of: loads)),
-      "events": .integer(snapshot.events.count),
+      "events": .integer(view.events.count),
     ])
     return .object(members)
-  }
-
-  /// At the speed of the last steps; nil when it doesn't run or no end is known.
-  var secondsLeft: Double? {
-    guard snapshot.state == "running", let total = snapshot.totalSteps, let step else { return nil }
-    let last = metrics["wall_seconds"].suffix(20).filter(\.isFinite)
-    guard !last.isEmpty else { return nil }
-    return Double(max(0, total - step)) * last.reduce(0, +) / Double(last.count)
   }
 
   private static func json(_ beat: RankBeat, _ lives: Bool?) -> JSONValue {
@@ -98,8 +90,8 @@ extension RunReader {
 
   /// The last events, the oldest of them first.
   func eventsReply() -> WebReply {
-    let last = snapshot.events.suffix(500).map(\.json)
+    let last = view.events.suffix(500).map(\.json)
     return WebReply(
-      .object(["events": .array(last), "omitted": .integer(snapshot.events.count - last.count)]))
+      .object(["events": .array(last), "omitted": .integer(view.events.count - last.count)]))
   }
 }

@@ -2,6 +2,7 @@
 // are: the kernel is asked where the open file really is.
 
 internal import Glibc
+internal import RunFiles
 
 /// The runs folder, and what lies in it.
 struct ContainedFiles: Sendable {
@@ -25,6 +26,27 @@ struct ContainedFiles: Sendable {
   func contains(_ path: String) -> Bool {
     guard let root, let real = Self.real(path) else { return false }
     return real.hasPrefix(root == "/" ? root : root + "/")
+  }
+
+  /// Whether all that is read of a run lies in the folder. Files that are no regular ones, such as
+  /// a pipe that would keep its reader waiting, count as elsewhere.
+  func contains(_ run: RunDirectory) -> Bool {
+    guard contains(run.path) else { return false }
+    let ranks = run.path + "/ranks"
+    let single = [
+      run.record, run.metrics, run.events, run.loads, run.report, run.timeline,
+      run.path + "/config.yaml",
+    ]
+    let beats = RunFolder.names(in: ranks).filter { $0.hasSuffix(".beat") }
+    return (single + beats.map { "\(ranks)/\($0)" }).allSatisfy { path in
+      var status = stat()
+      guard lstat(path, &status) == 0 else { return errno == ENOENT }
+      return switch status.st_mode & S_IFMT {
+      case S_IFREG: true
+      case S_IFLNK: contains(path) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+      default: false
+      }
+    } && (contains(ranks) || access(ranks, F_OK) != 0)
   }
 
   /// Calls `body` with the open file and its signature; nil when there is no such regular file in

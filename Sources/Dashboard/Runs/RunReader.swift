@@ -1,15 +1,17 @@
 // All that the dashboard knows of one run, and the replies made of it, each made once for all who
 // ask until something changes.
 
+internal import Coordinator
 internal import JSON
 internal import RunFiles
 
 struct RunReader {
   let directory: RunDirectory
-  private(set) var snapshot: RunSnapshot
+  /// What it is doing; the figures of its steps are in `metrics`.
+  private(set) var view: RunView
   private(set) var metrics = MetricsTable()
-  private var metricsFile: LineFollower
-  private var loadsFile: LineFollower
+  private var metricsFile: LineTail
+  private var loadsFile: LineTail
   /// The last line of loads.jsonl.
   private(set) var loads: [UInt8] = []
   private(set) var report: FileCopy
@@ -17,13 +19,14 @@ struct RunReader {
   private(set) var configuration: FileCopy
   /// Of the last look, by `MonotonicClock`.
   private var looked = -Double.infinity
+  private var isContained = false
   private var replies: [String: WebReply] = [:]
 
   init(_ directory: RunDirectory) {
     self.directory = directory
-    snapshot = RunSnapshot(directory)
-    metricsFile = LineFollower(path: directory.metrics)
-    loadsFile = LineFollower(path: directory.loads)
+    view = RunView(directory, depth: .lastStep)
+    metricsFile = LineTail(path: directory.metrics)
+    loadsFile = LineTail(path: directory.loads)
     report = FileCopy(path: directory.report)
     timeline = FileCopy(path: directory.timeline)
     configuration = FileCopy(path: directory.path + "/config.yaml")
@@ -35,23 +38,25 @@ struct RunReader {
   var step: Int? { metrics.last("step").map { Int($0) } }
 
   /// Looks at the files unless it just did.
-  mutating func update(in files: ContainedFiles, atMostEvery seconds: Double) {
+  /// - Returns: Whether the run may be shown: nothing of it lies outside the folder.
+  mutating func update(in files: ContainedFiles, atMostEvery seconds: Double) -> Bool {
     let now = MonotonicClock.seconds
-    guard now - looked >= seconds else { return }
+    guard now - looked >= seconds else { return isContained }
     looked = now
     replies = [:]
-    var table = metrics
-    metrics = MetricsTable()
-    metricsFile.update(
-      in: files, restart: { table.removeAll() }, line: { table.append($0) })
-    metrics = table
-    var last = loads
-    loadsFile.update(in: files, restart: { last = [] }, line: { last = Array($0) })
-    loads = last
+    isContained = files.contains(directory)
+    guard isContained else { return false }
+    view.update()
+    let news = metricsFile.read()
+    if news.isAnew { metrics.removeAll() }
+    for line in news.lines { metrics.append(line[...]) }
+    let newLoads = loadsFile.read()
+    if newLoads.isAnew { loads = [] }
+    if let last = newLoads.lines.last { loads = last }
     report.update(in: files)
     timeline.update(in: files)
     configuration.update(in: files)
-    snapshot.update(step: step, configurationFile: configuration)
+    return true
   }
 
   /// The reply known as `key`, made now unless somebody asked for it since the last look.

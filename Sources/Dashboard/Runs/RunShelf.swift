@@ -1,6 +1,7 @@
 // The runs of the folder that somebody has asked about. A name in a request is compared with the
 // folder's listing and never made into a path.
 
+internal import Coordinator
 internal import Glibc
 internal import RunFiles
 internal import Synchronization
@@ -38,7 +39,9 @@ final class RunShelf: Sendable {
       }
       var reader = state.readers.removeValue(forKey: name) ?? RunReader(directory)
       defer { state.readers[name] = reader }
-      reader.update(in: files, atMostEvery: lookInterval)
+      guard reader.update(in: files, atMostEvery: lookInterval) else {
+        throw WebRefusal(404, "there is no such run")
+      }
       return try body(&reader)
     }
   }
@@ -48,13 +51,15 @@ final class RunShelf: Sendable {
     state.withLock { state in
       let files = list(&state)
       let shown = state.listed.prefix(limit)
+      var readers: [RunReader] = []
       for directory in shown {
-        state.readers[directory.name, default: RunReader(directory)]
-          .update(in: files, atMostEvery: lookInterval)
+        var reader = state.readers.removeValue(forKey: directory.name) ?? RunReader(directory)
+        // What has ended is looked at in case somebody goes on with it.
+        let interval = reader.view.state.isActive ? lookInterval : 10 * lookInterval
+        if reader.update(in: files, atMostEvery: interval) { readers.append(reader) }
+        state.readers[directory.name] = reader
       }
-      return body(
-        shown.compactMap { state.readers[$0.name] },
-        state.omitted + state.listed.count - shown.count)
+      return body(readers, state.omitted + state.listed.count - shown.count)
     }
   }
 
