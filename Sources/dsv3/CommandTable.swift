@@ -7,6 +7,7 @@ let rootCommand = Command(
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
     monitorCommand, runsCommand, logsCommand, compareCommand,
+    injectCommand, dashboardCommand,
   ])
 
 private let scheduleCommand = Command(
