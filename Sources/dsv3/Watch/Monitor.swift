@@ -33,14 +33,14 @@ private func monitor(_ options: ParsedOptions) throws {
     throw options.usageError("unexpected argument '\(printable(options.operands[1]))'")
   }
   let interval = try options.number("interval", atLeast: 0.05) ?? 1
-  var view = RunView(try folder.find(options.operands.first))
+  let isScreen = FullScreen.isPossible && !options.has("plain")
+  // Lines tell of the last step only; curves are of all.
+  var view = RunView(
+    try folder.find(options.operands.first), depth: isScreen ? .allSteps : .lastStep)
   view.update()
   defer { note(view, in: folder) }
-  if options.has("once") { return once(view, plain: options.has("plain")) }
-  guard FullScreen.isPossible, !options.has("plain") else {
-    return follow(&view, every: interval)
-  }
-  Screen(view, interval: interval).perform(&view)
+  if options.has("once") { return once(view, isScreen: isScreen) }
+  if isScreen { Screen(interval: interval).perform(&view) } else { follow(&view, every: interval) }
 }
 
 extension ParsedOptions {
@@ -54,8 +54,8 @@ func note(_ view: RunView, in folder: RunFolder) {
 }
 
 /// The run as it is now.
-private func once(_ view: RunView, plain: Bool) {
-  guard FullScreen.isPossible, !plain else {
+private func once(_ view: RunView, isScreen: Bool) {
+  guard isScreen else {
     var lines = RunLines()
     for line in lines.news(view) { print(line) }
     return
@@ -85,7 +85,7 @@ private struct Screen {
   private var writer = ScreenWriter(coloured: Terminal.wantsColour)
   private let interval: Double
 
-  init(_ view: RunView, interval: Double) { self.interval = interval }
+  init(interval: Double) { self.interval = interval }
 
   /// Until somebody leaves.
   consuming func perform(_ view: inout RunView) {

@@ -118,7 +118,9 @@ import Testing
     let lines = frame(view, .experts, 80, 24)
     #expect(lines[2] == "tokens of each expert over their layer's mean  step 12, 8 experts")
     // 10, 20, … 80: the mean is 45, the ratios 0.22, 0.44, 0.67, 0.89, 1.11, 1.33, 1.56, 1.78.
-    #expect(lines[3] == "layer 1 ░░░░░░▒▒▒▒▒▒▓▓▓▓▓▓██████  1.78× of 7")
+    // 54 columns for 8 cells make 6 for each.
+    let shades = ["░", "▒", "▓", "█"].map { String(repeating: $0, count: 12) }.joined()
+    #expect(lines[3] == "layer 1 \(shades)  1.78× of 7")
     // Room for four cells: each is the fuller of two, 0.44, 0.89, 1.33 and 1.78.
     #expect(frame(view, .experts, 30, 24)[3] == "layer 1 ░▒▓█  1.78× of 7")
   }
@@ -214,6 +216,8 @@ import Testing
     }
     #expect(lines[1].hasSuffix(cells([0, 0x80, 0x74, 0x0B])))
     #expect(lines[2].hasSuffix(cells([0x74, 0x0B, 0, 0])))
+    // 54 columns for 8 cells make 6 for each.
+    let shades = ["░", "▒", "▓", "█"].map { String(repeating: $0, count: 12) }.joined()
     #expect(lines[3] == "            1  2")
   }
 

@@ -69,7 +69,8 @@ import Testing
   @Test func keysThatDifferAreListedButNotWhereARunIs() throws {
     let runs = try SyntheticRuns()
     let a = try runs.run("a", settings: "run: {directory: a}\ntraining: {seed: 1}\n")
-    let b = try runs.run("b", settings: "run: {directory: b}\ntraining: {seed: 2}\nprecision: bf16\n")
+    let b = try runs.run(
+      "b", settings: "run: {directory: b}\ntraining: {seed: 2}\nprecision: bf16\n")
     for run in [a, b] { try run.train(1...3) }
     let comparison = try compared(RecordedRun(b.directory), RecordedRun(a.directory))
     #expect(comparison.isIdentical && comparison.speedRatio == 1)

@@ -56,7 +56,7 @@ struct ExpertsPage {
     let count = layer.tokens.count
     guard count > 0, columns > 0 else { return line }
     let perCell = Self.perCell(count, columns)
-    let width = perCell > 1 ? 1 : min(3, max(1, columns / count))
+    let width = perCell > 1 ? 1 : min(6, max(1, columns / count))
     for start in stride(from: 0, to: count, by: perCell) {
       let most = layer.tokens[start..<min(start + perCell, count)].max() ?? 0
       let ratio = layer.mean > 0 ? Double(most) / layer.mean : 0

@@ -28,7 +28,7 @@ enum HelpPage {
 
   private static func list(_ rows: [(String, String)], _ columns: Int) -> [TextLine] {
     rows.flatMap { name, meaning in
-      let indent = 17
+      let indent = 18
       let text = TextLine.wrapped(meaning, columns: max(16, columns - indent))
       return text.enumerated().map { number, part in
         var line = TextLine("  ")
