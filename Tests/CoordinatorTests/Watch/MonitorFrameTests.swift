@@ -216,8 +216,6 @@ import Testing
     }
     #expect(lines[1].hasSuffix(cells([0, 0x80, 0x74, 0x0B])))
     #expect(lines[2].hasSuffix(cells([0x74, 0x0B, 0, 0])))
-    // 54 columns for 8 cells make 6 for each.
-    let shades = ["░", "▒", "▓", "█"].map { String(repeating: $0, count: 12) }.joined()
     #expect(lines[3] == "            1  2")
   }
 
