@@ -8,7 +8,7 @@ extension RunConfiguration {
   /// All keys, in the order of the file.
   package static let schema: [SettingKey] =
     modelKeys + dimensionKeys + routingKeys + clusterKeys + layoutKeys + numericsKeys
-    + trainingKeys + optimizerKeys + dataKeys + simulationKeys + outputKeys
+    + trainingKeys + optimizerKeys + dataKeys + simulationKeys + outputKeys + supervisionKeys
 
   private static let modelKeys: [SettingKey] = [
     SettingKey(

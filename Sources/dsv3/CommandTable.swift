@@ -2,9 +2,11 @@
 
 let rootCommand = Command(
   "dsv3",
-  summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
+  summary:
+    "trains on many ranks; simulates steps on a virtual cluster; looks into models and schedules",
   subcommands: [
-    simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
+    launchCommand, simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand,
+    scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
   ])
 
