@@ -103,6 +103,7 @@ let package = Package(
       [
         "VirtualCluster", "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec",
         "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem", "RunFiles",
+        "Kernels",
       ]),
 
     tests("UnitsTests", ["Units"]),
@@ -145,7 +146,7 @@ let package = Package(
         "Coordinator", "RunFiles",
         "Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload",
       ]),
-    tests("ProjectTests", []),
+    tests("ProjectTests", ["RunConfiguration"]),
   ],
   swiftLanguageModes: [.v6]
 )

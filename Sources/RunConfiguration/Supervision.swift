@@ -1,27 +1,40 @@
-// How a launched run is watched over, and the keys of section `supervision` of cluster.yaml.
+// How a run is watched over, and what is made to go wrong in it: the keys below `supervision`, and
+// `faults`.
 
-/// What `dsv3 launch` does about a job that fails.
+/// What the launcher does about a job that fails, and how ranks are compared.
 package struct Supervision: Equatable, Sendable {
-  /// Seconds without progress of any rank after which the job counts as hung.
+  /// Seconds in which some rank must make progress, or the job counts as hung.
   package var timeout = 120.0
-  /// Restarts in a row that bring no newer checkpoint.
   package var maxRestarts = 3
-  /// Seconds before the first of them; each further one waits twice as long.
+  /// Seconds before the first restart, doubled each time.
   package var backoff = 1.0
+  /// Steps between comparisons of the ranks that hold the same weights; 0: before checkpoints only.
+  package var compareHolders = 10
+
+  package init() {}
 }
 
 extension RunConfiguration {
   static let supervisionKeys: [SettingKey] = [
     SettingKey(
       "supervision.timeout", \.supervision.timeout, .positive, unit: "seconds",
-      "A launched job of which no rank makes progress for so long counts as hung."),
+      "Time without progress of any rank after which 'dsv3 launch' takes the job for hung."),
     SettingKey(
       "supervision.max_restarts", \.supervision.maxRestarts, .integer(0...SizeLimit.steps),
       unit: "restarts",
-      "A launched job that fails is started again so many times; a new checkpoint starts the count "
-        + "anew."),
+      "How often in a row 'dsv3 launch' starts a failed job again; a newer checkpoint starts the "
+        + "count anew."),
     SettingKey(
       "supervision.backoff", \.supervision.backoff, .notNegative, unit: "seconds",
-      "Wait before the first restart; each further one waits twice as long, at most a minute."),
+      "Wait before the first restart, doubled for each further one up to a minute."),
+    SettingKey(
+      "supervision.compare_holders", \.supervision.compareHolders, .integer(0...SizeLimit.steps),
+      unit: "steps",
+      "Steps between comparisons of ranks that hold the same weights, which tell silent "
+        + "corruption; 0 compares before checkpoints only."),
+    SettingKey(
+      "faults", \.faults, .faults,
+      "What is made to go wrong, once each: kill, hang, nan, flip RANK at STEP; slow RANK at STEP "
+        + "by FACTOR; corrupt at STEP."),
   ]
 }

@@ -5,8 +5,8 @@ let rootCommand = Command(
   summary:
     "trains on many ranks; simulates steps on a virtual cluster; looks into models and schedules",
   subcommands: [
-    launchCommand, simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand,
-    scheduleCommand,
+    launchCommand, injectCommand,
+    simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
   ])
 

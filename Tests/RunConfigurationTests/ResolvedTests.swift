@@ -87,7 +87,7 @@ import Testing
     #expect(json.contains("\"stages\": [1, 2]"))
     #expect(json.contains("}, \"precision\": \"fp32\", \"low_precision\": {\"accumulation\""))
     #expect(json.contains("\"sources\": [\"a\\\"b\"]"))
-    #expect(json.contains("\"run\": {\"directory\": null}, \"supervision\": {\"timeout\": 120.0"))
+    #expect(json.hasSuffix("\"run\": {\"directory\": null}}"))
     // JSON is YAML's flow style, so its own reader can check it; null stands for "not given".
     #expect(try configuration(json) == read)
   }
