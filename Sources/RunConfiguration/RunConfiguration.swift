@@ -103,7 +103,6 @@ package struct RunConfiguration: Sendable {
   package var recordEvery: Int?
   /// Directory of the run's output, or nil for `runs/<date>-<time>/`.
   package var runDirectory: String?
-  package var supervision = Supervision()
 
   /// Where each given key was written, by dotted path. Not part of what the value means.
   var origins: [String: Origin] = [:]

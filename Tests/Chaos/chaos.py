@@ -160,6 +160,8 @@ def strike(training, kind, dice):
     ranks = training.ranks() or wait("the ranks", training.ranks, 30)
     rank = dice.randrange(len(ranks))
     time.sleep(dice.random() * 0.03)
+    # It may have died of something else meanwhile, and its number be another's.
+    ranks = training.ranks() or wait("the ranks", training.ranks, 30)
     if kind == "kill":
         os.kill(ranks[rank], signal.SIGKILL)
         return f"rank {rank} killed"
@@ -201,7 +203,7 @@ def prove(folder, options):
     rough = Training(options.dsv3, folder, "rough", steps)
     rough.start()
     try:
-        kinds = ["kill", "hang", "mpirun", "coordinator", "tear"]
+        kinds = options.kinds.split(",")
         plan = [kinds[number % len(kinds)] for number in range(options.faults)]
         dice.shuffle(plan)
         for number, kind in enumerate(plan, 1):
@@ -244,6 +246,7 @@ def main():
     parser.add_argument("--faults", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dsv3", default=str(root / ".build/release/dsv3"))
+    parser.add_argument("--kinds", default="kill,hang,mpirun,coordinator,tear")
     parser.add_argument("--keep", action="store_true", help="keep the runs")
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="dsv3-chaos-"))

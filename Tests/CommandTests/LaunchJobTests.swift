@@ -79,7 +79,7 @@ import Testing
   ) throws {
     for _ in 0..<4000 where child.ending == nil {
       try Subprocess.wait(for: [child], atMost: 0.005)
-      guard (0..<4).allSatisfy({ (try? begun(run, rank: $0)) ?? 0 >= launch }) else { continue }
+      guard (0..<4).allSatisfy({ begun(run, rank: $0) >= launch }) else { continue }
       if let bytes = try? RunFile.contents(of: run.metrics),
         bytes.count(where: { $0 == UInt8(ascii: "\n") }) >= steps
       {
@@ -90,8 +90,10 @@ import Testing
   }
 
   /// How often a rank has begun: its log has a line "… rank 2 of 4 on host, process 71" for each.
-  private func begun(_ run: RunDirectory, rank: Int) throws -> Int {
-    try Binary.text(run.rankLog(rank)).split(separator: "\n").count { $0.contains(", process ") }
+  private func begun(_ run: RunDirectory, rank: Int) -> Int {
+    guard let bytes = try? RunFile.contents(of: run.rankLog(rank)) else { return 0 }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+      .count { $0.firstRange(of: ", process ") != nil }
   }
 
   /// The log of a rank says its process number.

@@ -93,6 +93,14 @@ struct JobWatch {
     lastProgress = Self.clock
   }
 
+  /// Ranks' processes on this host.
+  var localProcesses: [Int32] {
+    states.compactMap { state in
+      guard let state, case .present = state.process else { return nil }
+      return state.beat.pid
+    }
+  }
+
   func evidence(ending: ProcessEnding?, errors: [String]) -> JobEvidence {
     var evidence = JobEvidence(ranks: ranks)
     evidence.ending = ending

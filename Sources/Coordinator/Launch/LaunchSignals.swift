@@ -15,7 +15,7 @@ package enum LaunchSignals {
     _ =
       stops.load(ordering: .relaxed) + stopSignal.load(ordering: .relaxed)
       + checkpoints.load(ordering: .relaxed)
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) {
       handle(signal) { number in
         LaunchSignals.stopSignal.store(number, ordering: .relaxed)
         LaunchSignals.stops.add(1, ordering: .relaxed)
@@ -31,6 +31,14 @@ package enum LaunchSignals {
 
   /// How often a checkpoint was asked for.
   static var checkpointRequests: Int { Int(checkpoints.load(ordering: .relaxed)) }
+
+  /// Whether the caller has this process ignore a signal, as nohup does with SIGHUP.
+  private static func isIgnored(_ signal: Int32) -> Bool {
+    var action = sigaction()
+    guard sigaction(signal, nil, &action) == 0 else { return false }
+    // SIG_IGN is a macro that Swift doesn't import: the pointer 1.
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
+  }
 
   private static func handle(_ signal: Int32, _ handler: @escaping @convention(c) (Int32) -> Void) {
     var action = sigaction()

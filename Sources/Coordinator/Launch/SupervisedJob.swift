@@ -20,6 +20,7 @@ final class SupervisedJob {
   private let supervisor: Supervisor
   private var watch: JobWatch
   private var stopDeadline: Double?
+  private var segments: SharedSegments?
   private var checkpointsAsked = LaunchSignals.checkpointRequests
 
   /// Seconds between looks.
@@ -51,6 +52,7 @@ final class SupervisedJob {
       watch.look(lines: said.lines)
       if !isRunning, watch.hasStepped {
         isRunning = true
+        segments = SharedSegments(of: watch.localProcesses)
         supervisor.journal.update { $0.state = .running }
       }
       heedSignals()
@@ -73,6 +75,9 @@ final class SupervisedJob {
     let evidence = watch.evidence(ending: ending, errors: said.errors)
     return .failed(diagnosis.cause(evidence, now: RunFile.now))
   }
+
+  /// Clears up what an mpirun that was killed could not.
+  func removeSegments() { segments?.remove() }
 
   /// Ends a job that hangs. mpirun would begin by waking stopped ranks (SIGCONT), so those of this
   /// host are killed first; mpirun notices, ends those elsewhere, and clears up behind itself.

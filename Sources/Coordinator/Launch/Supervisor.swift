@@ -94,6 +94,7 @@ package final class Supervisor {
     journal.note(.launched, "\(plan.line.ranks) ranks \(place)", step: checkpoint)
     let outcome = job.watch(diagnosis)
     try LeftoverJob(plan.directory).end(grace: 0)
+    job.removeSegments()
     journal.update { $0.job = nil }
     return outcome
   }
