@@ -5,7 +5,7 @@ let rootCommand = Command(
   summary:
     "trains on many ranks; simulates steps on a virtual cluster; looks into models and schedules",
   subcommands: [
-    launchCommand, injectCommand,
+    launchCommand, injectCommand, dashboardCommand,
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
   ])
