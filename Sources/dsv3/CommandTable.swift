@@ -6,7 +6,7 @@ let rootCommand = Command(
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
-    injectCommand,
+    injectCommand, dashboardCommand,
   ])
 
 private let scheduleCommand = Command(
