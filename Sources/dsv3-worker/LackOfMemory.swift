@@ -1,6 +1,6 @@
-// Memory that Swift itself asks for, of arrays and objects: where the system refuses it, the runtime
-// says so and aborts. Here the process leaves with EX_OSERR, as it does for lack of a tensor's
-// memory, and not as if it had crashed; mpirun then ends the others.
+// Memory that Swift itself asks for, of arrays and objects: where the system refuses it, the
+// runtime says so and aborts. Here the process leaves with EX_OSERR, as it does for lack of a
+// tensor's memory, and not as if it had crashed; mpirun then ends the others.
 
 import Glibc
 
