@@ -87,7 +87,8 @@ package enum RunState: String, Sendable, CaseIterable {
     let phases = signs.beats.map(\.phase)
     if phases.contains(.failed) { return .failed }
     if !phases.isEmpty && phases.allSatisfy({ $0 == .finished }) {
-      return isComplete ? .finished : .ended
+      // Before the last step: they were asked to stop.
+      return isComplete || signs.total == nil ? .finished : .ended
     }
     // Ranks that have done their work may be gone before the last.
     let working = zip(signs.beats, signs.ranksLive).filter { $0.0.phase != .finished }
