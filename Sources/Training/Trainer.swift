@@ -202,7 +202,9 @@ package final class Trainer {
       let source = batches(first: first, heldOutLimit: windows)
       sum += try executor.run(forward, scales: none) { source.heldOut($0) }.main
     }
+    clock.beat?.wait(.collective)
     let total = try world.allReduceSum([sum])[0]
+    clock.beat?.proceed()
     return total / Double(windows * setup.plan.sequenceLength)
   }
 

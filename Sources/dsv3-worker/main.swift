@@ -20,6 +20,7 @@ do {
   leave(saying: error.description, code: 70)
 }
 TensorMemory.onLackOfMemory { MPIRuntime.abort(71, saying: $0) }
+leaveOnLackOfMemory()
 let job = Job(runtime.world)
 do {
   // A rank that left with a code before MPI started could take the one that speaks with it.
