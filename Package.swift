@@ -103,6 +103,7 @@ let package = Package(
       [
         "VirtualCluster", "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec",
         "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem", "RunFiles",
+        "Kernels",
       ]),
 
     tests("UnitsTests", ["Units"]),

@@ -25,6 +25,7 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
   let resumption = try options.has("resume") ? Resumption(directory, setup, job) : nil
   let notes = try openRunDirectory(directory, configuration, resumption, job)
   let trainer = try job.everywhere { try Trainer(setup, world: world) }
+  trainer.clock.beat = job.beat
   try job.agreed {
     try job.log?.write(description(of: trainer))
     if let resumption {
@@ -38,12 +39,15 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
     print(greeting(configuration, setup, directory, world.size), to: dsv3_stdout())
   }
   if world.rank == 0 { for note in notes { print("note: \(note)", to: dsv3_stdout()) } }
+  let faults = FaultMaker(configuration, directory, rank: world.rank, log: job.log)
+  trainer.disturbances = { try faults.disturbance(step: $0, actions: $1) }
   let virtualClock = VirtualClock(configuration, directory)
   let pricing: StepPricing = { try virtualClock.price($0, $1, isLast: $2) }
   var run = TrainingRun(
     trainer, directory: directory, options: runOptions(options, configuration), log: job.log,
     phase: { try job.agreed($0) }, price: pricing, say: { print($0, to: dsv3_stdout()) })
   try job.everywhere { try run.perform() }
+  job.beat?.enter(.finished)
 }
 
 private func loadConfiguration(_ options: ParsedOptions) throws -> RunConfiguration {
@@ -76,6 +80,7 @@ private func runOptions(
   result.quiet = options.has("quiet")
   result.checkpointEvery = configuration.checkpointEvery
   result.checkpointKeep = configuration.checkpointKeep
+  result.compareHolders = configuration.supervision.compareHolders
   return result
 }
 
@@ -102,8 +107,8 @@ private func runDirectory(
   return RunDirectory(path: String(decoding: name, as: UTF8.self))
 }
 
-/// Rank 0 makes the directory and writes config.yaml, every rank opens its log. Returns what rank
-/// 0 has to tell about it.
+/// Rank 0 makes the directory and writes config.yaml, every rank opens its log and its beat.
+/// Returns what rank 0 has to tell about it.
 private func openRunDirectory(
   _ directory: RunDirectory, _ configuration: RunConfiguration, _ resumption: Resumption?,
   _ job: Job
@@ -122,12 +127,19 @@ private func openRunDirectory(
             + "own; --resume would have gone on from them")
       }
       try folder.forgetLatest()
+      // A job that failed before its first checkpoint starts anew in the same run.
+      let record = try? RunRecord(path: directory.record)
+      if record.map({ $0.restarts == 0 && $0.state != .restarting }) ?? true {
+        try FaultFolder(path: directory.faults).clear()
+      }
     }
     try RunDirectory.write(configuration.resolvedYAML(), to: directory.path + "/config.yaml")
   }
   try job.agreed {
     job.log = try LogFile(
       path: directory.rankLog(job.world.rank), append: resumption != nil)
+    job.beat = try BeatWriter(
+      path: directory.rankBeat(job.world.rank), rank: job.world.rank)
   }
   return notes
 }

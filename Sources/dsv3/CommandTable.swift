@@ -5,7 +5,8 @@ let rootCommand = Command(
   summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
-    networkCommand, calibrateCommand, numericsCommand, benchesCommand, dashboardCommand,
+    networkCommand, calibrateCommand, numericsCommand, benchesCommand,
+    injectCommand, dashboardCommand,
   ])
 
 private let scheduleCommand = Command(
