@@ -87,7 +87,7 @@ enum PageTimelineScript {
               `rank ${row.rank}`),
             s('text', { x: width - right + 8, y: place * lane + lane / 2 + 4 },
               `${percent(this.idle(row), 2)} idle`)]),
-          ...ticks(this.from, this.from + this.span, this.width / 110).map((time) => s('text',
+          ...ticks(this.from, this.from + this.span, this.width / 85).map((time) => s('text',
             { x: x(time), y: bottom + 15, 'text-anchor': 'middle' }, seconds(time))),
           shown);
       }
@@ -218,7 +218,8 @@ enum PageTimelineScript {
       /** Goes to the next action of this rank, or the one at the same time of another. */
       step(ranks, actions) {
         const rows = this.data.ranks;
-        const now = this.middle();
+        if (!this.chosen) [ranks, actions] = [0, 0];
+        const now = this.chosen ? this.middle() : this.from;
         const place = Math.max(0, Math.min(rows.length - 1, (this.chosen?.place ?? 0) + ranks));
         const spans = rows[place].spans;
         if (spans.length === 0) return;
