@@ -147,6 +147,8 @@ def check_rest(browser, job):
         check(len(text) > 40, f"{part} has {len(text)} characters")
     browser.evaluate("document.getElementById('pause').click()")
     time.sleep(2)
+    # What the browser told meanwhile is read with the next answer.
+    browser.evaluate("1")
     before = len(browser.requests)
     time.sleep(3)
     browser.evaluate("1")

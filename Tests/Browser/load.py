@@ -27,16 +27,23 @@ class Reader:
     """A connection that asks in turn for the two things that the page asks for."""
 
     def __init__(self, port, selector, start):
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setblocking(False)
-        selector.register(self.socket, selectors.EVENT_READ, self)
+        self.port = port
+        self.selector = selector
+        self.socket = None
         self.next = start
         self.paths = []
         self.step = 0
         self.buffer = b""
         self.is_waiting = False
 
+    def connect(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+        self.socket.setblocking(False)
+        self.selector.register(self.socket, selectors.EVENT_READ, self)
+
     def ask(self):
+        if self.socket is None:
+            self.connect()
         if not self.paths:
             self.paths = ["", f"/metrics?after={self.step}&points=4000"]
         path = self.paths.pop(0)
@@ -48,7 +55,12 @@ class Reader:
         """Whether a reply is whole."""
         data = self.socket.recv(1 << 20)
         if not data:
-            raise ConnectionError("the dashboard closed a connection")
+            # Who says nothing for ten seconds is closed, as in a phase without readers.
+            assert not self.is_waiting, "the dashboard closed a connection that waits"
+            self.selector.unregister(self.socket)
+            self.socket.close()
+            self.socket = None
+            return False
         self.buffer += data
         head, split, body = self.buffer.partition(b"\r\n\r\n")
         if not split:
@@ -85,7 +97,7 @@ def read_all(port, count, commands, replies):
                 now = time.time()
                 for place, reader in enumerate(readers):
                     reader.next = now + 1.5 * place / count
-            elif key.data.read():
+            elif key.data.socket is not None and key.data.read():
                 requests += 1
                 if key.data.paths:
                     key.data.ask()
@@ -96,12 +108,23 @@ def read_all(port, count, commands, replies):
                 reader.ask()
 
 
+def step_end(job):
+    """Waits for the end of a step: when it was, and how many are done."""
+    path = os.path.join(job.run, "metrics.jsonl")
+    size = os.stat(path).st_size
+    while os.stat(path).st_size == size:
+        time.sleep(0.001)
+    return time.time(), len(job.losses())
+
+
 def step_time(job, seconds):
-    """Mean time of a step over a phase, by the steps that are done in it."""
-    first, start = len(job.losses()), time.time()
+    """Mean time of a step over a phase, from the end of one step to the end of another."""
+    start, first = step_end(job)
     time.sleep(seconds)
-    last, end = len(job.losses()), time.time()
-    return (end - start) / max(1, last - first), last - first
+    end, last = step_end(job)
+    if last - first < 10:
+        raise RuntimeError(f"only {last - first} steps in {seconds} s: too few to compare")
+    return (end - start) / (last - first), last - first
 
 
 def main():
@@ -118,8 +141,12 @@ def main():
         child = os.fork()
         if child == 0:
             os.close(send)
-            read_all(int(job.url.rsplit(":", 1)[1].strip("/")), arguments.readers, commands,
-                     replies)
+            try:
+                read_all(int(job.url.rsplit(":", 1)[1].strip("/")), arguments.readers, commands,
+                         replies)
+            except BaseException as error:
+                print(f"a reader failed: {error!r}", flush=True)
+                os._exit(1)
             os._exit(0)
         ratios = []
         for pair in range(arguments.pairs):
