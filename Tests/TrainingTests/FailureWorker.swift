@@ -155,6 +155,14 @@ struct SmallRun {
     }
   }
 
+  /// The losses in metrics.jsonl.
+  func losses() throws -> [Double] {
+    try text(of: file("metrics.jsonl")).split(separator: "\n").compactMap { line in
+      line.split(separator: ",").first { $0.contains("\"loss\"") }
+        .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }
+    }
+  }
+
   /// Files of a checkpoint, by name.
   func contents(ofStep step: Int) throws -> [String: [UInt8]] {
     let folder = file("checkpoints/step-\(step)")
