@@ -13,7 +13,10 @@ enum Signals {
   static func listen() -> RunRequests {
     // The handler must not be the first to touch the note: it could not make it.
     noted.store(0, ordering: .relaxed)
+    var listened = sigset_t()
+    sigemptyset(&listened)
     for signal in [SIGUSR1, SIGUSR2, SIGTERM] {
+      sigaddset(&listened, signal)
       var action = sigaction()
       action.sa_flags = SA_RESTART
       action.__sigaction_handler.sa_handler = { number in
@@ -22,6 +25,8 @@ enum Signals {
       }
       sigaction(signal, &action, nil)
     }
+    // Whoever started mpirun from a thread that blocks signals has handed that down.
+    pthread_sigmask(SIG_UNBLOCK, &listened, nil)
     // mpirun signals one rank after the other: a rank whose signal comes after the others' have
     // been acted on must not ask for the same again.
     var told = RunRequest.none

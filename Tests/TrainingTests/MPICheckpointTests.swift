@@ -141,7 +141,7 @@ extension MPILayoutTests {
         if let trainer = try trainer(leg, 52 + number) {
           let agreed = SharedDirectory.agreed(trainer.world)
           if number > 0 {
-            let checkpoint = Checkpoint(path: files.path("\(number - 1)/step-\(losses.count)"))
+            let checkpoint = Checkpoint(path: files.path("\(number - 1)/step-\(number * stepsOfLeg)"))
             let state = try CheckpointState(checkpoint: checkpoint.path)
             try state.check(trainer.setup, at: checkpoint.path)
             #expect(state.notes(trainer.setup).isEmpty)
@@ -162,6 +162,7 @@ extension MPILayoutTests {
         try world.barrier()
       }
       if world.rank == 0 {
+        // Rank 0 is in every leg.
         #expect(losses.count == expected.count)
         for (a, b) in zip(losses, expected) { #expect(abs(a - b) <= 1e-5 * b) }
       }
