@@ -152,7 +152,7 @@ package struct CheckpointFolder: Sendable {
   }
 
   /// Removes a file, a link, or a directory with what is in it; nothing if there is none.
-  private static func remove(_ path: String) throws(RunFileError) {
+  static func remove(_ path: String) throws(RunFileError) {
     var status = stat()
     guard lstat(path, &status) == 0 else {
       if errno == ENOENT { return }

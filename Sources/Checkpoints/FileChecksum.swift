@@ -46,10 +46,12 @@ package final class FileChecksum {
     self.state = state
     XXH3_64bits_reset(state)
     func failure(_ action: String) -> CheckpointError {
-      let isMissing = errno == ENOENT || errno == ENOTDIR
+      let code = errno
+      let isMissing = code == ENOENT || code == ENOTDIR
+      let reason = String(cString: strerror(code))
       return CheckpointError(
         isMissing ? .missingFile : .inputOutput, file: path,
-        message: isMissing ? "no such file" : "cannot \(action): \(String(cString: strerror(errno)))")
+        message: isMissing ? "no such file" : "cannot \(action): \(reason)")
     }
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw failure("open") }

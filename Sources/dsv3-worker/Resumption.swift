@@ -24,7 +24,8 @@ struct Resumption {
     return access(path, R_OK) == 0 ? path : nil
   }
 
-  /// Finds the newest checkpoint that is whole and compares its settings with the setup. Collective.
+  /// Finds the newest checkpoint that is whole and compares its settings with the setup.
+  /// Collective.
   init(_ directory: RunDirectory, _ setup: TrainerSetup, _ job: Job) throws {
     let (path, damages) = try Self.newestWhole(CheckpointFolder(path: directory.checkpoints), job)
     let checkpoint = Checkpoint(path: path)

@@ -47,7 +47,8 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws -> Int32 {
     phase: { try job.agreed($0) }, price: pricing, requests: Signals.listen(),
     say: { print($0, to: dsv3_stdout()) })
   guard case .stopped(let step) = try job.everywhere({ try run.perform() }) else { return 0 }
-  let message = "stopped on request after step \(step): --resume --run-dir \(directory.path) goes on"
+  let message =
+    "stopped on request after step \(step): --resume --run-dir \(directory.path) goes on"
   try job.agreed { try job.log?.write(message + "\n") }
   if world.rank == 0 { print(message, to: dsv3_stdout()) }
   return exitCodeOfStop

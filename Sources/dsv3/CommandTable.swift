@@ -5,7 +5,7 @@ let rootCommand = Command(
   summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
-    networkCommand, calibrateCommand, numericsCommand, benchesCommand,
+    networkCommand, calibrateCommand, numericsCommand, benchesCommand, checkpointCommand,
   ])
 
 private let scheduleCommand = Command(

@@ -1,4 +1,4 @@
-// The manifest finds every damage: a checkpoint's files cut, changed, lost, and the manifest itself.
+// The manifest finds every damage: files of a checkpoint cut, changed, lost, and itself.
 
 import Checkpoints
 import Glibc

@@ -1,5 +1,5 @@
-// A rank that dies ends the job, and the run goes on from its last checkpoint; so it does when it is
-// asked to end. No rank outlives its mpirun.
+// A rank that dies ends the job, and the run goes on from its last checkpoint; so it does when it
+// was asked to end. No rank outlives its mpirun.
 
 import Checkpoints
 import Glibc

@@ -141,7 +141,8 @@ extension MPILayoutTests {
         if let trainer = try trainer(leg, 52 + number) {
           let agreed = SharedDirectory.agreed(trainer.world)
           if number > 0 {
-            let checkpoint = Checkpoint(path: files.path("\(number - 1)/step-\(number * stepsOfLeg)"))
+            let checkpoint = Checkpoint(
+              path: files.path("\(number - 1)/step-\(number * stepsOfLeg)"))
             let state = try CheckpointState(checkpoint: checkpoint.path)
             try state.check(trainer.setup, at: checkpoint.path)
             #expect(state.notes(trainer.setup).isEmpty)

@@ -7,7 +7,8 @@ internal import MessagePassing
 internal import Model
 internal import ModelSpec
 
-/// The memory for a rank's part of a checkpoint, kept from one to the next. It counts as the host's.
+/// The memory for a rank's part of a checkpoint, kept from one to the next. It counts as the
+/// host's.
 package final class CheckpointCopy {
   /// A file of tensors; their memory is this object's.
   private struct File {
@@ -70,7 +71,8 @@ package final class CheckpointCopy {
     }
   }
 
-  /// Takes the trainer's state as it is now; the groups' values must be the masters. Not collective.
+  /// Takes the trainer's state as it is now; the groups' values must be the masters. Not
+  /// collective.
   func take(_ trainer: Trainer) {
     step = trainer.stepsDone
     let memory = trainer.model.tensors
