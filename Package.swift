@@ -105,7 +105,7 @@ let package = Package(
       [
         "VirtualCluster", "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec",
         "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem", "RunFiles",
-        "Checkpoints",
+        "Checkpoints", "Kernels",
       ]),
 
     tests("UnitsTests", ["Units"]),
@@ -148,7 +148,7 @@ let package = Package(
         "Coordinator", "RunFiles", "Checkpoints",
         "Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload",
       ]),
-    tests("ProjectTests", []),
+    tests("ProjectTests", ["RunConfiguration"]),
   ],
   swiftLanguageModes: [.v6]
 )

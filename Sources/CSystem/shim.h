@@ -4,6 +4,7 @@
 #define DSV3_SYSTEM_SHIM_H
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/stat.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,21 @@ static inline FILE *dsv3_stderr(void) { return stderr; }
 static inline int dsv3_terminal_columns(int descriptor) {
   struct winsize size;
   return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* The same of its rows. */
+static inline int dsv3_terminal_rows(int descriptor) {
+  struct winsize size;
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
+/* When a file was made, in seconds since 1970; 0 where the file system doesn't know (the C library
+   shows statx under _GNU_SOURCE only). */
+static inline double dsv3_birth_time(const char *path) {
+  struct statx status;
+  if (syscall(SYS_statx, -100 /* AT_FDCWD */, path, 0, STATX_BTIME, &status) != 0) return 0;
+  if (!(status.stx_mask & STATX_BTIME)) return 0;
+  return status.stx_btime.tv_sec + status.stx_btime.tv_nsec / 1e9;
 }
 
 /* Sleeping threads wake on time instead of 50 us late. */

@@ -2,6 +2,8 @@
 // training step allocates nothing after the first one. Counts live, peak and fresh bytes by what
 // they are for.
 
+internal import CSystem
+internal import Glibc
 internal import Synchronization
 
 /// What memory is used for on the simulated GPU.
@@ -92,8 +94,32 @@ package enum TensorMemory {
       return nil
     }
     if let recycled, let pointer = UnsafeMutableRawPointer(bitPattern: recycled) { return pointer }
-    return .allocate(byteCount: capacity, alignment: alignment)
+    var block: UnsafeMutableRawPointer?
+    guard posix_memalign(&block, alignment, capacity) == 0, let block else {
+      endForLackOfMemory(capacity, "for tensors, beside \(usage.live) bytes of them")
+    }
+    return block
   }
+
+  /// Says that the system has no memory left and ends the process with EX_OSERR, 71. No
+  /// computation can go on without it, and none that calls this is prepared for an error.
+  package static func endForLackOfMemory(_ bytes: Int, _ purpose: String) -> Never {
+    let end = ending.withLock { $0 }
+    end(
+      "out of memory: the system refused \(bytes) bytes \(purpose); choose a smaller model, "
+        + "sequence or micro-batch, spread it over more ranks or machines, or raise the limit "
+        + "('ulimit -v')")
+  }
+
+  /// What ends the process with a message, where a process is not alone.
+  package static func onLackOfMemory(_ end: @escaping @Sendable (String) -> Never) {
+    ending.withLock { $0 = end }
+  }
+
+  private static let ending = Mutex<@Sendable (String) -> Never>({ message in
+    fputs("dsv3: \(message)\n", dsv3_stderr())
+    exit(71)
+  })
 
   static func release(
     _ pointer: UnsafeMutableRawPointer, _ bytes: Int, _ category: MemoryCategory

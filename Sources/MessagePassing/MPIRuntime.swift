@@ -78,6 +78,13 @@ package final class MPIRuntime {
     exit(code)
   }
 
+  /// The same with a message to standard error, that names this rank.
+  package static func abort(_ code: Int32, saying message: String) -> Never {
+    let name = current.map { "rank \($0.world.rank): " } ?? ""
+    fputs("dsv3-worker: \(name)\(message)\n", dsv3_stderr())
+    abort(code)
+  }
+
   /// On the way out after a failure: transfers still under way may be dropped from now on.
   package func giveUpTransfers() { waiter.isGivenUp = true }
 

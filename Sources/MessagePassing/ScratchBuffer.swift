@@ -1,5 +1,7 @@
 // Memory that is used again: a buffer that owns its bytes, and the free list of an exchange.
 
+internal import Glibc
+
 /// Uninitialised memory, aligned to cache lines.
 final class ScratchBuffer {
   private(set) var base: UnsafeMutableRawPointer
@@ -7,17 +9,26 @@ final class ScratchBuffer {
 
   init(bytes: Int) {
     capacity = max(bytes, 64)
-    base = .allocate(byteCount: capacity, alignment: 64)
+    base = Self.allocate(capacity)
   }
 
-  deinit { base.deallocate() }
+  deinit { free(base) }
+
+  private static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
+    var block: UnsafeMutableRawPointer?
+    guard posix_memalign(&block, 64, bytes) == 0, let block else {
+      MPIRuntime.abort(
+        71, saying: "out of memory: the system refused \(bytes) bytes for messages between ranks")
+    }
+    return block
+  }
 
   /// Makes room for `bytes`; what was in it is lost if it has to grow.
   func reserve(bytes: Int) {
     guard bytes > capacity else { return }
-    base.deallocate()
+    free(base)
     capacity = bytes
-    base = .allocate(byteCount: capacity, alignment: 64)
+    base = Self.allocate(capacity)
   }
 
   var floats: UnsafeMutablePointer<Float> { base.assumingMemoryBound(to: Float.self) }

@@ -80,7 +80,7 @@ final class ExpertActivations {
     }
     gateUp = KeptRows(total, 2 * width, arithmetic.swiGLUInputCode)
     activated =
-      arithmetic.recomputes(.recomputeSwiGLU)
+      arithmetic.saves(.recomputeSwiGLU)
       ? nil : KeptRows(total, width, arithmetic.operandCode)
   }
 

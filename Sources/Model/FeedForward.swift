@@ -43,7 +43,7 @@ final class FeedForward {
     let activated = down.operand(activate(hidden.matrix))
     let saved = FeedForwardActivations(
       input: keepsInput ? arithmetic.keep(input) : nil, gateUp: arithmetic.keepSwiGLUInput(hidden),
-      activated: arithmetic.recomputes(.recomputeSwiGLU) ? nil : arithmetic.keep(activated))
+      activated: arithmetic.saves(.recomputeSwiGLU) ? nil : arithmetic.keep(activated))
     return (activated, saved)
   }
 

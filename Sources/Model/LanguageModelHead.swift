@@ -42,7 +42,7 @@ final class LanguageModelHead {
     let normed = norm(x.matrix, inverse)
     let pass = HeadPass(
       input: arithmetic.keep(x),
-      normed: arithmetic.recomputes(.recomputeNorms) ? nil : arithmetic.keep(normed),
+      normed: arithmetic.saves(.recomputeNorms) ? nil : arithmetic.keep(normed),
       inverse: inverse)
     let logits = Tensor(x.rows, output.outputs)
     output.forward(normed.matrix, into: logits.matrix)

@@ -73,7 +73,7 @@ final class MTPModule {
     let saved = MTPJoin(
       hidden: arithmetic.keep(hidden), embedded: arithmetic.keep(embedded), tokens: tokens)
     let joined = projection.operand(joinNorms(hidden.matrix, embedded.matrix, saved))
-    if !arithmetic.recomputes(.recomputeNorms) { saved.joined = arithmetic.keep(joined) }
+    if !arithmetic.saves(.recomputeNorms) { saved.joined = arithmetic.keep(joined) }
     return (projection.forward(joined), saved)
   }
 

@@ -142,7 +142,7 @@ final class MultiHeadLatentAttention {
     let (output, down, projected) = core(
       x, shape(sequences, length), logSum: logSum, norms: &norms)
     let activations = AttentionActivations(
-      input: input, norms: norms, keepsNorms: !arithmetic.recomputes(.recomputeNorms),
+      input: input, norms: norms, keepsNorms: !arithmetic.saves(.recomputeNorms),
       down: down, projected: projected, output: arithmetic.keepAttentionOutput(output),
       logSum: logSum)
     return (outputProjection.forward(outputProjection.operand(output)), activations)
@@ -154,7 +154,7 @@ final class MultiHeadLatentAttention {
   ) -> (output: Tensor, down: KeptMatrix, projected: KeptProjections?) {
     let (down, projections) = projections(of: x, length: shape.length, norms: &norms)
     let projected =
-      arithmetic.recomputes(.recomputeUpProjections) ? nil : keep(projections)
+      arithmetic.saves(.recomputeUpProjections) ? nil : keep(projections)
     let output = Tensor(x.rows, spec.heads * spec.valueHeadDim)
     AttentionCore.forward(
       shape, q: projections.query.matrix, k: projections.keys.matrix,
@@ -175,7 +175,7 @@ final class MultiHeadLatentAttention {
   private func downProjected(_ x: Tensor, norms: inout AttentionNorms) -> Tensor {
     let normed = downProjection.operand(
       norm(x.matrix, inputNorm, Float(spec.rmsNormEpsilon), norms.inverse))
-    if !arithmetic.recomputes(.recomputeNorms) { norms.normed = arithmetic.keep(normed) }
+    if !arithmetic.saves(.recomputeNorms) { norms.normed = arithmetic.keep(normed) }
     return downProjection.forward(normed)
   }
 
@@ -199,7 +199,7 @@ final class MultiHeadLatentAttention {
   func project(_ down: Tensor, length: Int, rotates: Bool, norms: inout AttentionNorms)
     -> Projections
   {
-    let keepsNorms = !arithmetic.recomputes(.recomputeNorms)
+    let keepsNorms = !arithmetic.saves(.recomputeNorms)
     let query: TensorView
     if let queryNorm, let queryUp {
       let latent = queryUp.operand(

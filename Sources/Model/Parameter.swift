@@ -172,23 +172,25 @@ package final class ParameterGroup {
     adopt(bf16: codes.codes)
   }
 
-  /// A number that tells one state of the weights that the rank works with from another.
-  package var digest: UInt64 {
-    var digest: UInt64 = 0xcbf2_9ce4_8422_2325
-    func add(_ word: UInt64) { digest = (digest ^ word) &* 0x100_0000_01b3 }
-    if !isLow {
-      for value in values.buffer { add(UInt64(value.bitPattern)) }
-      return digest
+  /// The memory of the weights as the rank works with them, piece by piece, always in the same
+  /// order; with the bytes of one number: numbers in FP32, or codes and their scales.
+  package func forEachWorkingPiece(
+    _ body: (_ bytes: UnsafeMutableRawBufferPointer, _ numberBytes: Int) -> Void
+  ) {
+    func numbers(_ base: UnsafeMutablePointer<Float>, _ count: Int) {
+      body(UnsafeMutableRawBufferPointer(start: base, count: 4 * count), 4)
     }
+    guard isLow else { return numbers(values.base, count) }
     for parameter in parameters {
-      if let working = parameter.working {
-        for byte in 0..<working.codeBytes { add(UInt64(working.codes[byte])) }
-        for scale in 0..<working.scaleCount { add(UInt64(working.scales[scale].bitPattern)) }
-      } else {
-        for i in 0..<parameter.shape.count { add(UInt64(parameter.value.base[i].bitPattern)) }
+      guard let working = parameter.working else {
+        numbers(parameter.value.base, parameter.shape.count)
+        continue
       }
+      body(
+        UnsafeMutableRawBufferPointer(start: working.codes, count: working.codeBytes),
+        working.code == .bf16 ? 2 : 1)
+      if working.scaleCount > 0 { numbers(working.scales, working.scaleCount) }
     }
-    return digest
   }
 }
 

@@ -128,7 +128,7 @@ package final class TransformerBlock {
 
   /// Whether the MLP's input is kept as the norm made it: for the router, and for the experts where
   /// nothing else keeps it.
-  private var keepsNormed: Bool { router != nil && !arithmetic.recomputes(.recomputeNorms) }
+  private var keepsNormed: Bool { router != nil && !arithmetic.saves(.recomputeNorms) }
 
   /// The norm before the MLP.
   private func norm(_ x: Matrix, _ inverse: Tensor) -> Tensor {
@@ -163,7 +163,7 @@ package final class TransformerBlock {
       return
     }
     computes(feedForwardComponent, .forward, pass)
-    let keepsInput = router == nil && !arithmetic.recomputes(.recomputeNorms)
+    let keepsInput = router == nil && !arithmetic.saves(.recomputeNorms)
     let (output, saved) = feedForward.forward(consume normed, keepsInput: keepsInput)
     add(residual.base, to: output.base, count: output.count)
     pass.dense = saved

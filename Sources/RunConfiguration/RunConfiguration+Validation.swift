@@ -35,6 +35,7 @@ extension RunConfiguration {
           + "it may be \(divisors(of: layout.data))")
     }
     try validateFaults()
+    try validateRunFaults()
     try validateNumerics()
     let factors = [
       plan.steps, plan.sequenceLength, plan.microBatch, plan.microBatches, layout.data,

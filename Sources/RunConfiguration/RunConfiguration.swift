@@ -94,6 +94,9 @@ package struct RunConfiguration: Sendable {
   package var checkpointEvery = 50
   /// Checkpoints kept; older ones are deleted.
   package var checkpointKeep = 2
+  package var supervision = Supervision()
+  /// What is made to go wrong.
+  package var faults: [Fault] = []
   /// Whether a simulation does ranks that do the same only once.
   package var foldsSimulation = false
   /// Steps between recorded workloads that are kept; nil keeps that of the last step, 0 none.

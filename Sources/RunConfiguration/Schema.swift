@@ -8,7 +8,8 @@ extension RunConfiguration {
   /// All keys, in the order of the file.
   package static let schema: [SettingKey] =
     modelKeys + dimensionKeys + routingKeys + clusterKeys + layoutKeys + numericsKeys
-    + trainingKeys + optimizerKeys + dataKeys + simulationKeys + outputKeys
+    + trainingKeys + optimizerKeys + dataKeys + simulationKeys + checkpointKeys + supervisionKeys
+    + outputKeys
 
   private static let modelKeys: [SettingKey] = [
     SettingKey(
@@ -250,15 +251,18 @@ extension RunConfiguration {
       "Text that is not trained on and measures the loss at the end."),
   ]
 
-  private static let outputKeys: [SettingKey] = [
+  private static let checkpointKeys: [SettingKey] = [
     SettingKey(
       "checkpoint.every", \.checkpointEvery, .integer(0...SizeLimit.steps), unit: "steps",
       "Steps between checkpoints; 0 writes none."),
     SettingKey(
       "checkpoint.keep", \.checkpointKeep, .integer(1...SizeLimit.steps), unit: "checkpoints",
       "Checkpoints that are kept; older ones are deleted."),
+  ]
+
+  private static let outputKeys: [SettingKey] = [
     SettingKey(
       "run.directory", \.runDirectory, .orWord("default", .text("a directory")),
-      "Where the run writes; default is runs/<date>-<time>/."),
+      "Where the run writes; default is runs/<date>-<time>/.")
   ]
 }

@@ -58,8 +58,8 @@ package struct RunRecord: Equatable, Sendable {
   }
 }
 
-/// A process with the time it began at (clock ticks since boot, field 22 of /proc/PID/stat), so that
-/// a later one of the same number is not mistaken for it.
+/// A process with the time it began at (clock ticks since boot, field 22 of /proc/PID/stat), so
+/// that a later one of the same number is not mistaken for it.
 package struct ProcessIdentity: Equatable, Sendable, Decodable {
   package var host: String
   package var pid: Int32

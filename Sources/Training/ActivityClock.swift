@@ -2,6 +2,7 @@
 // machine; the virtual clock is somebody else's business.
 
 internal import Glibc
+package import RunFiles
 
 /// What a rank can be busy with.
 package enum Activity: Int, CaseIterable, Sendable {
@@ -27,6 +28,8 @@ package final class ActivityClock {
   package private(set) var nanoseconds = Array(repeating: 0, count: Activity.allCases.count)
   private var current = Activity.other
   private var since = ActivityClock.now()
+  /// Tells the outside what the rank does, where somebody may look.
+  package var beat: BeatWriter?
 
   package init() {}
 
@@ -49,6 +52,17 @@ package final class ActivityClock {
     `switch`(to: activity)
     defer { `switch`(to: before) }
     return try body()
+  }
+
+  /// `during`, of a body that waits for another rank: the beat says for what and, where it is one,
+  /// for which world rank.
+  @inline(__always)
+  func waiting<T>(
+    for wait: RankBeat.Wait, peer: Int? = nil, _ activity: Activity, _ body: () throws -> T
+  ) rethrows -> T {
+    beat?.wait(wait, peer: peer)
+    defer { beat?.proceed() }
+    return try during(activity, body)
   }
 
   /// Seconds of an activity so far.

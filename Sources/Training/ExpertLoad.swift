@@ -6,9 +6,9 @@ internal import Model
 internal import ModelSpec
 
 /// Loads of all expert layers, MTP blocks included.
-struct ExpertLoad {
+package struct ExpertLoad {
   /// By layer number.
-  private(set) var byLayer: [Int: [Int]] = [:]
+  package private(set) var byLayer: [Int: [Int]] = [:]
 
   /// Sums what the ranks' routers counted. Collective over the world.
   init(_ model: RankModel, world: Communicator) throws {
@@ -28,6 +28,14 @@ struct ExpertLoad {
     for (place, layer) in layers.enumerated() {
       byLayer[layer] = Array(sums[place * spec.routedExperts..<(place + 1) * spec.routedExperts])
     }
+  }
+
+  /// One line of loads.jsonl, without the line end.
+  package func line(step: Int) -> String {
+    let layers = byLayer.sorted { $0.key < $1.key }.map { layer, tokens in
+      "{\"layer\": \(layer), \"tokens\": [" + tokens.map(String.init).joined(separator: ", ") + "]}"
+    }
+    return "{\"step\": \(step), \"layers\": [" + layers.joined(separator: ", ") + "]}"
   }
 
   /// Largest load over mean load, worst layer.

@@ -39,6 +39,7 @@ package final class GroupOptimizer {
   private let ownMasters: Tensor?
   /// Runs of the own shard with and without weight decay.
   private let runs: [(range: Range<Int>, decay: Bool)]
+  private var digest = WeightDigest()
 
   package init(
     _ group: ParameterGroup, communicator: Communicator, decayScope: WeightDecayScope,
@@ -123,10 +124,18 @@ package final class GroupOptimizer {
     group.adopt(bf16: codes)
   }
 
-  /// Whether all holders have the same bits in the group's weights. Collective over the holders.
-  func holdersAgree() throws -> Bool {
-    let all = try communicator.allGather([group.digest])
-    return all.allSatisfy { $0 == all[0] }
+  /// Folds the weights, as the rank works with them now, into the running digest.
+  func noteWeights() {
+    guard communicator.size > 1 else { return }
+    group.forEachWorkingPiece { bytes, _ in digest.add(bytes) }
+  }
+
+  /// The digest of all weights noted since the last time, and of those of now, of each holder.
+  /// Collective over the holders.
+  func takeHolderDigests() throws -> [UInt64] {
+    noteWeights()
+    defer { digest = WeightDigest() }
+    return try communicator.allGather([digest.value])
   }
 
   // MARK: Setting and saving

@@ -5,8 +5,10 @@ package import MessagePassing
 package import Model
 package import ModelSpec
 internal import NumberFormats
+internal import RunFiles
 
-/// `ExpertTransport` over MPI.
+/// `ExpertTransport` over MPI. In the backward combine's gradient goes out as a dispatch does, and
+/// dispatch's comes back as a combine does: so a rank says what it waits for.
 package final class GroupTransport: ExpertTransport {
   private let exchange: ExpertExchange
   private let clock: ActivityClock
@@ -97,7 +99,7 @@ package final class GroupTransport: ExpertTransport {
   }
 
   package func finishDispatch(_ transfer: ExpertTransfer) throws -> DispatchedTokens {
-    try clock.during(.exchange) {
+    try clock.waiting(for: .dispatch, .exchange) {
       let flight = flight(transfer)
       var placed: KeptMatrix?
       let received = try exchange.finishDispatch(flight.inner) { rows in
@@ -125,7 +127,7 @@ package final class GroupTransport: ExpertTransport {
   }
 
   package func finishCombine(_ transfer: ExpertTransfer) throws -> Tensor {
-    try clock.during(.exchange) {
+    try clock.waiting(for: .combine, .exchange) {
       let flight = flight(transfer)
       let sums = Tensor(flight.inner.plan.tokens, exchange.hidden)
       try exchange.finishCombine(flight.inner, into: sums.base)
@@ -143,7 +145,7 @@ package final class GroupTransport: ExpertTransport {
   }
 
   package func finishCombineGradient(_ transfer: ExpertTransfer) throws -> KeptMatrix {
-    try clock.during(.exchange) {
+    try clock.waiting(for: .dispatch, .exchange) {
       let flight = flight(transfer)
       let rows = room(flight.inner.plan.rowCount)
       try exchange.finishScatter(flight.inner, into: memory(rows))
@@ -164,7 +166,7 @@ package final class GroupTransport: ExpertTransport {
   package func finishDispatchGradient(_ transfer: ExpertTransfer) throws
     -> (rows: Tensor, gates: Tensor)
   {
-    try clock.during(.exchange) {
+    try clock.waiting(for: .combine, .exchange) {
       let flight = flight(transfer)
       let tokens = flight.inner.plan.tokens
       let rows = Tensor(tokens, exchange.hidden)

@@ -5,6 +5,7 @@
 internal import Kernels
 internal import MessagePassing
 internal import ModelSpec
+internal import RunFiles
 internal import Schedules
 
 final class PipelineChannel {
@@ -12,7 +13,7 @@ final class PipelineChannel {
   private let layout: Layout
   private let clock: ActivityClock
   private let isLow: Bool
-  private var arriving: [Message: (Envelope, Transfer)] = [:]
+  private var arriving: [Message: (envelope: Envelope, transfer: Transfer, peer: Int)] = [:]
   private var leaving: [(Envelope, Transfer)] = []
 
   /// The numbers of a message as they travel.
@@ -58,10 +59,10 @@ final class PipelineChannel {
     let envelope: Envelope =
       isLow
       ? .codes(StoredMatrix(rows, columns, .bf16, for: .buffers)) : .numbers(Tensor(rows, columns))
+    let peer = peer(schedule.rank(of: message.source))
     let transfer = try world.receive(
-      envelope.bytes,
-      from: peer(schedule.rank(of: message.source)), tag: schedule.tag(of: message))
-    arriving[message] = (envelope, transfer)
+      envelope.bytes, from: peer, tag: schedule.tag(of: message))
+    arriving[message] = (envelope, transfer, peer)
   }
 
   func send(_ message: Message, _ tensor: Tensor, in schedule: Schedule) throws {
@@ -78,14 +79,18 @@ final class PipelineChannel {
 
   /// Waits for a message whose receive was posted; nil if there was none.
   func take(_ message: Message) throws -> Tensor? {
-    guard let (envelope, transfer) = arriving.removeValue(forKey: message) else { return nil }
-    try clock.during(.pipeline) { try transfer.wait() }
+    guard let (envelope, transfer, peer) = arriving.removeValue(forKey: message) else {
+      return nil
+    }
+    try clock.waiting(
+      for: message.payload == .activation ? .activation : .gradient, peer: peer, .pipeline
+    ) { try transfer.wait() }
     return envelope.tensor
   }
 
   /// Waits until everything sent has left.
   func finishSends() throws {
-    try clock.during(.pipeline) {
+    try clock.waiting(for: .sends, .pipeline) {
       for (_, transfer) in leaving { try transfer.wait() }
     }
     leaving.removeAll(keepingCapacity: true)

@@ -5,6 +5,7 @@ internal import Kernels
 internal import MessagePassing
 internal import Model
 internal import ModelSpec
+internal import RunFiles
 internal import Schedules
 internal import Workload
 
@@ -21,6 +22,7 @@ final class ScheduleExecutor {
   private var plan: SchedulePlan
   private var scales = LossScales(main: 0, mtp: 0, balance: 0)
   private var recorder: StepRecorder?
+  private var disturbance: Disturbance?
   private var batch: (Int) -> MicroBatch = { _ in preconditionFailure("no batch is set") }
   private var passes: [Cell: StagePass] = [:]
   private var pendingWeights: [Cell: WeightGradients] = [:]
@@ -53,18 +55,24 @@ final class ScheduleExecutor {
   /// Returns the summed losses. What is done is told to `recorder`.
   func run(
     _ plan: SchedulePlan, scales: LossScales, recorder: StepRecorder? = nil,
-    batch: @escaping (Int) -> MicroBatch
+    disturbance: Disturbance? = nil, batch: @escaping (Int) -> MicroBatch
   ) throws -> LossSums {
     self.plan = plan
     self.scales = scales
     self.recorder = recorder
-    defer { self.recorder = nil }
+    self.disturbance = disturbance
+    defer {
+      self.recorder = nil
+      self.disturbance = nil
+    }
     self.batch = batch
     losses = LossSums()
     held = HeldActivations()
     var times = self.times
-    for action in plan.actions[pipelineRank] {
+    for (number, action) in plan.actions[pipelineRank].enumerated() {
+      try disturbance?.before(action: number)
       try clock.during(.compute) { try times.timing(action) { try perform(action) } }
+      clock.beat?.did(actions: number + 1)
     }
     if plan.schedule.purpose == .training { self.times = times }
     try channel.finishSends()
@@ -79,6 +87,11 @@ final class ScheduleExecutor {
 
   private func perform(_ action: Action) throws {
     try channel.dropFinishedSends()
+    guard let disturbance, !action.isCommunication else { return try performNow(action) }
+    try disturbance.stretching { try performNow(action) }
+  }
+
+  private func performNow(_ action: Action) throws {
     switch action {
     case .forward(let cell):
       recorder?.begin(.forward)

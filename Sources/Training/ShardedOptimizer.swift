@@ -63,10 +63,15 @@ package final class ShardedOptimizer {
     return try world.allReduceSum([own])[0].squareRoot()
   }
 
-  /// Clips to the plan's norm, updates with AdamW at step `number` ≥ 1, and shares the result.
+  /// Folds the weights that the step has worked with into the digests that holders compare.
+  func noteWeights() {
+    for group in groups { group.noteWeights() }
+  }
+
+  /// Clips to the plan's norm and updates the own shards with AdamW at step `number` ≥ 1.
   package func update(
     norm: Double, learningRate: Double, number: Int, recorder: StepRecorder? = nil
-  ) throws {
+  ) {
     // As torch's clip_grad_norm_: the 1e-6 keeps a zero norm from dividing.
     let scale = plan.clipNorm > 0 ? min(1, plan.clipNorm / (norm + 1e-6)) : 1
     let step = AdamWStep(
@@ -76,6 +81,10 @@ package final class ShardedOptimizer {
       recorder?.optimize(group: number)
       group.update(step)
     }
+  }
+
+  /// Gives all holders the new weights. Collective.
+  func share(recorder: StepRecorder? = nil) throws {
     for (number, group) in groups.enumerated() {
       recorder?.allGather(group: number)
       try group.gatherParameters()

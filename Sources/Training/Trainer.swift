@@ -5,6 +5,7 @@ internal import Kernels
 package import MessagePassing
 package import Model
 internal import ModelSpec
+internal import RunFiles
 internal import Schedules
 package import Workload
 
@@ -31,6 +32,14 @@ package final class Trainer {
   package private(set) var heard = StepNews()
   /// On rank 0, what all ranks did in the last step, if it was recorded.
   package private(set) var lastWorkload: Workload?
+  /// Tokens of each expert in the last step, over the whole batch.
+  package private(set) var lastLoad: ExpertLoad?
+  /// Whether each step's weights are noted for the next `checkHolders()`; the same on all ranks.
+  package var notesWeights = false
+  /// Steps done when holders were last compared, or when this process began with the first.
+  var lastComparison: Int?
+  /// What is made to go wrong, if anything.
+  package var disturbances: DisturbanceSource?
   /// Experts' transport over MPI, where the experts are spread.
   private let transport: GroupTransport?
   private let executor: ScheduleExecutor
@@ -83,8 +92,14 @@ package final class Trainer {
     TensorMemory.resetPeak()
     let recorder =
       recording == .off ? nil : StepRecorder(model.placement, rank: world.rank)
-    let losses = try accumulateGradients(step, recorder: recorder)
-    let norm = try clock.during(.optimizer) { try optimizer.reduceGradients(recorder: recorder) }
+    clock.beat?.begin(step: stepsDone + 1)
+    let losses = try disturbedGradients(step, recorder: recorder)
+    clock.beat?.enter(.gradients)
+    if notesWeights { noteWeights() }
+    let norm = try clock.waiting(for: .collective, .optimizer) {
+      try optimizer.reduceGradients(recorder: recorder)
+    }
+    clock.beat?.wait(.collective)
     let sums = try world.allReduceSum([losses.main, losses.mtp, losses.balance, 0])
     var record = StepRecord()
     record.step = stepsDone + 1
@@ -99,12 +114,18 @@ package final class Trainer {
         step: record.step, loss: record.loss, gradientNorm: norm, learningRate: step.learningRate)
     }
     try clock.during(.optimizer) {
+      clock.beat?.enter(.optimizer)
       average?.finish()
-      try optimizer.update(
+      optimizer.update(
         norm: norm, learningRate: step.learningRate, number: record.step, recorder: recorder)
+      clock.beat?.wait(.collective)
+      try optimizer.share(recorder: recorder)
       average?.start()
     }
+    clock.beat?.enter(.balance)
+    clock.beat?.wait(.collective)
     let load = try ExpertLoad(model, world: world)
+    lastLoad = load
     load.updateBiases(model, speed: step.biasUpdateSpeed)
     record.maxExpertLoadRatio = load.worstRatio
     let traffic = transport?.traffic ?? ExchangeTraffic()
@@ -126,14 +147,28 @@ package final class Trainer {
     record.memory = try memory.ofFullestRank(world)
     record.peakActivations = Int(peaks[0])
     record.wallSeconds = Double(ActivityClock.now() - start) / 1e9
+    clock.beat?.memory(tensorBytes: memory.total, residentBytes: residentBytes())
+    clock.beat?.proceed()
     stepsDone += 1
     return record
+  }
+
+  /// `accumulateGradients`, with what is to go wrong in it.
+  private func disturbedGradients(_ step: StepPlan, recorder: StepRecorder?) throws -> LossSums {
+    guard let disturbances else { return try accumulateGradients(step, recorder: recorder) }
+    let actions = try plan(microBatches: step.microBatches).actions
+    let own = actions[setup.layout.pipelineRank(of: world.rank)].count
+    let disturbance = try disturbances(stepsDone + 1, own)
+    disturbance.flipBit(of: optimizer)
+    let losses = try accumulateGradients(step, recorder: recorder, disturbance: disturbance)
+    disturbance.spoilGradient(of: model)
+    return losses
   }
 
   /// Forward and backward of one step: gradients are left in the store, summed over this rank's
   /// micro-batches only. Returns this rank's loss sums.
   package func accumulateGradients(
-    _ step: StepPlan, recorder: StepRecorder? = nil
+    _ step: StepPlan, recorder: StepRecorder? = nil, disturbance: Disturbance? = nil
   ) throws -> LossSums {
     model.store.startGradients()
     for stage in model.stageNumbers {
@@ -145,7 +180,8 @@ package final class Trainer {
       balance: setup.plan.balanceLossWeight / Double(step.sequences))
     let source = batches(first: step.firstSequenceIndex)
     let losses = try executor.run(
-      try plan(microBatches: step.microBatches), scales: scales, recorder: recorder
+      try plan(microBatches: step.microBatches), scales: scales, recorder: recorder,
+      disturbance: disturbance
     ) { source.training($0) }
     peakActivations = executor.peakActivations
     model.store.completeGradients()
@@ -160,6 +196,7 @@ package final class Trainer {
   package func heldOutLoss(limit: Int = 2048) throws -> Double? {
     let windows = min(setup.tokens.heldOutWindows, limit)
     guard windows > 0 else { return nil }
+    clock.beat?.enter(.evaluation)
     let forward = try SchedulePlan(
       lowering: try plan(microBatches: setup.plan.microBatches).schedule.forwardOnly)
     let perPass = setup.plan.microBatches * setup.layout.data * setup.plan.microBatch
@@ -171,20 +208,6 @@ package final class Trainer {
     }
     let total = try world.allReduceSum([sum])[0]
     return total / Double(windows * setup.plan.sequenceLength)
-  }
-
-  /// Proves that all ranks that share weights have the same bits of them. Collective.
-  ///
-  /// - Throws: `TrainingError.holdersDiffer` on every rank, naming a group that differs.
-  package func checkHolders() throws {
-    var differing: Int?
-    for (number, group) in optimizer.groups.enumerated() where !(try group.holdersAgree()) {
-      differing = number
-    }
-    let first = try world.agree(failure: differing.map { Int32($0) })
-    guard let first else { return }
-    let group = model.placement.groups(of: first.rank)[Int(first.code)]
-    throw TrainingError.holdersDiffer(step: stepsDone, group: group.label)
   }
 
   /// Bytes of all exchanges of this rank so far.

@@ -40,8 +40,8 @@ package struct TrainerSetup {
 package enum TrainingError: Error, Equatable, CustomStringConvertible {
   /// Loss or gradient norm is NaN or infinite.
   case notFinite(step: Int, loss: Double, gradientNorm: Double, learningRate: Double)
-  /// The two holders of a stage ended a step with different weights.
-  case holdersDiffer(step: Int, group: String)
+  /// Ranks that hold the same weights worked with different ones after step `since`, up to `step`.
+  case holdersDiffer(step: Int, since: Int, HolderDifference)
   /// The data ranks of a pipeline rank recorded different operations.
   case recordsDiffer(step: Int, pipelineRank: Int)
 
@@ -53,9 +53,9 @@ package enum TrainingError: Error, Equatable, CustomStringConvertible {
       "step \(step): the loss is \(loss) and the gradient norm \(norm) (learning rate \(rate)): "
         + "lower training.learning_rate, lengthen training.warmup_steps, or lower "
         + "training.clip_norm"
-    case .holdersDiffer(let step, let group):
-      "step \(step): the ranks that share the weights \(group) no longer agree on them: "
-        + "a fault of this machine's memory or of dsv3"
+    case .holdersDiffer(let step, let since, let difference):
+      "step \(step): \(difference): a fault of a machine's memory or processor, or of dsv3, since "
+        + "step \(since)'s comparison; go on from a checkpoint with --resume"
     case .recordsDiffer(let step, let pipelineRank):
       "step \(step): the data ranks of pipeline rank \(pipelineRank) did not all do the same: "
         + "a fault of dsv3"

@@ -39,11 +39,13 @@ func complain(_ message: String) {
   print(message.hasPrefix(name) ? message : name + message, to: dsv3_stderr())
 }
 
-/// The ranks of a job as they go through its phases together, and this rank's log once there is
-/// one.
+/// The ranks of a job as they go through its phases together, and this rank's log and beat once
+/// there are such.
 final class Job {
   let world: Communicator
   var log: LogFile?
+  /// What this rank tells about itself once there is a run directory.
+  var beat: BeatWriter?
 
   init(_ world: Communicator) { self.world = world }
 
@@ -79,5 +81,8 @@ final class Job {
   }
 
   /// An error goes to this rank's log, if it can still be written.
-  func record(_ message: String) { try? log?.write("error: \(message)\n") }
+  func record(_ message: String) {
+    beat?.enter(.failed)
+    try? log?.write("error: \(message)\n")
+  }
 }

@@ -1,6 +1,6 @@
 // What each recorded step would have cost on the simulated cluster: a report for every step on rank
-// 0, the last one's kept in report.json beside the memory that was counted and what was predicted
-// of it, and the workloads that the configuration asks to keep.
+// 0, the newest in report.json beside the memory that was counted and what was predicted of it, its
+// picture in timeline.json, and the workloads that the configuration asks to keep.
 
 import JSON
 import ModelSpec
@@ -17,6 +17,10 @@ final class VirtualClock {
   private let directory: RunDirectory
   /// By micro-batches of a step, which `training.batch_schedule` may change during a run.
   private var steps: [Int: VirtualStep] = [:]
+  /// When report.json and timeline.json were last written, by the wall's monotonic clock.
+  private var shown: Int?
+  /// Nanoseconds between two pictures of a run.
+  private static let pause = 2_000_000_000
 
   init(_ configuration: RunConfiguration, _ directory: RunDirectory) {
     self.configuration = configuration
@@ -26,16 +30,20 @@ final class VirtualClock {
   /// The figures of a step; writes its workload and the run's report where they are due.
   func price(_ workload: Workload, _ record: StepRecord, isLast: Bool) throws -> VirtualFigures {
     let step = try virtualStep(microbatches: workload.shape.microbatches)
-    let report = try step.simulation(of: workload).run().report
+    let isShown = isLast || shown.map { ActivityClock.now() - $0 >= Self.pause } ?? true
+    let traced = isShown ? TimelineFile.tracedRanks(workload.layout) : []
+    let (report, outcome) = try step.simulation(of: workload).run(tracedRanks: traced)
     let isDue = configuration.recordEvery.map { $0 > 0 && record.step.isMultiple(of: $0) } ?? isLast
     if isDue {
       var kept = workload
       kept.configuration = step.configuration.resolvedYAML()
       try kept.write(to: directory.workload(step: record.step))
     }
-    if isLast {
-      try RunDirectory.write(
-        String(decoding: json(report, record, step).text(), as: UTF8.self), to: directory.report)
+    if isShown {
+      shown = ActivityClock.now()
+      try RunFile.replace(directory.report, with: json(report, record, step).text())
+      try RunFile.replace(
+        directory.timeline, with: TimelineFile.json(step: record.step, outcome).line())
     }
     return VirtualFigures(
       stepSeconds: report.step.seconds, tokensPerSecond: report.tokensPerSecond,

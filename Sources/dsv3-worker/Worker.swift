@@ -27,6 +27,7 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws -> Int32 {
   let resumption = try options.has("resume") ? Resumption(directory, setup, job) : nil
   let notes = try openRunDirectory(directory, configuration, resumption, job)
   let trainer = try job.everywhere { try Trainer(setup, world: world) }
+  trainer.clock.beat = job.beat
   try job.agreed {
     try job.log?.write(description(of: trainer))
     if let resumption {
@@ -40,13 +41,17 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws -> Int32 {
     print(greeting(configuration, setup, directory, world.size), to: dsv3_stdout())
   }
   if world.rank == 0 { for note in notes { print("note: \(note)", to: dsv3_stdout()) } }
+  let faults = FaultMaker(configuration, directory, rank: world.rank, log: job.log)
+  trainer.disturbances = { try faults.disturbance(step: $0, actions: $1) }
   let virtualClock = VirtualClock(configuration, directory)
   let pricing: StepPricing = { try virtualClock.price($0, $1, isLast: $2) }
   var run = TrainingRun(
     trainer, directory: directory, options: runOptions(options, configuration), log: job.log,
     phase: { try job.agreed($0) }, price: pricing, requests: Signals.listen(),
     say: { print($0, to: dsv3_stdout()) })
-  guard case .stopped(let step) = try job.everywhere({ try run.perform() }) else { return 0 }
+  let end = try job.everywhere { try run.perform() }
+  job.beat?.enter(.finished)
+  guard case .stopped(let step) = end else { return 0 }
   let message =
     "stopped on request after step \(step): --resume --run-dir \(directory.path) goes on"
   try job.agreed { try job.log?.write(message + "\n") }
@@ -87,6 +92,7 @@ private func runOptions(
   result.quiet = options.has("quiet")
   result.checkpointEvery = configuration.checkpointEvery
   result.checkpointKeep = configuration.checkpointKeep
+  result.compareHolders = configuration.supervision.compareHolders
   return result
 }
 
@@ -113,8 +119,8 @@ private func runDirectory(
   return RunDirectory(path: String(decoding: name, as: UTF8.self))
 }
 
-/// Rank 0 makes the directory and writes config.yaml, every rank opens its log. Returns what rank
-/// 0 has to tell about it.
+/// Rank 0 makes the directory and writes config.yaml, every rank opens its log and its beat.
+/// Returns what rank 0 has to tell about it.
 private func openRunDirectory(
   _ directory: RunDirectory, _ configuration: RunConfiguration, _ resumption: Resumption?,
   _ job: Job
@@ -133,12 +139,19 @@ private func openRunDirectory(
             + "own; --resume would have gone on from them")
       }
       try folder.forgetLatest()
+      // A job that failed before its first checkpoint starts anew in the same run.
+      let record = try? RunRecord(path: directory.record)
+      if record.map({ $0.restarts == 0 && $0.state != .restarting }) ?? true {
+        try FaultFolder(path: directory.faults).clear()
+      }
     }
     try RunDirectory.write(configuration.resolvedYAML(), to: directory.path + "/config.yaml")
   }
   try job.agreed {
     job.log = try LogFile(
       path: directory.rankLog(job.world.rank), append: resumption != nil)
+    job.beat = try BeatWriter(
+      path: directory.rankBeat(job.world.rank), rank: job.world.rank)
   }
   return notes
 }

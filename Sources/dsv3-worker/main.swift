@@ -2,6 +2,7 @@
 
 import CSystem
 import Glibc
+import Kernels
 import MessagePassing
 import RunConfiguration
 import Training
@@ -24,6 +25,7 @@ do {
 } catch {
   leave(saying: error.description, code: 70)
 }
+TensorMemory.onLackOfMemory { MPIRuntime.abort(71, saying: $0) }
 let job = Job(runtime.world)
 do {
   // A rank that left with a code before MPI started could take the one that speaks with it.

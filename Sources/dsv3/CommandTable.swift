@@ -5,7 +5,8 @@ let rootCommand = Command(
   summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
   subcommands: [
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
-    networkCommand, calibrateCommand, numericsCommand, benchesCommand, checkpointCommand,
+    networkCommand, calibrateCommand, numericsCommand, benchesCommand,
+    injectCommand, dashboardCommand, checkpointCommand,
   ])
 
 private let scheduleCommand = Command(

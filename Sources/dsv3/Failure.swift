@@ -1,6 +1,7 @@
 // Errors of all rooms as one message and one exit code of sysexits.h.
 
 import CSystem
+import Dashboard
 import Fabric
 import Glibc
 import Model
@@ -31,6 +32,7 @@ func explain(_ error: any Error) -> (message: String, code: Int32) {
   case let error as CheckpointError: ("dsv3: " + error.description, error.exitCode)
   case let error as RunFileError: ("dsv3: " + error.description, error.exitCode)
   case let error as RunNotFound: ("dsv3: " + error.description, error.exitCode)
+  case let error as DashboardError: ("dsv3: " + error.description, error.exitCode)
   case let error as ScheduleError: ("dsv3: " + error.description, 65)
   case let error as WorkloadError: ("dsv3: " + error.description, error.exitCode)
   case let error as FabricError:

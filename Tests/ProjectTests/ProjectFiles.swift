@@ -21,6 +21,8 @@ enum ProjectFiles {
     return files.sorted()
   }
 
+  static func isExecutable(_ path: String) -> Bool { access("\(root)/\(path)", X_OK) == 0 }
+
   /// Contents of a file of the project, nil if it can't be read.
   static func text(of path: String) -> String? {
     guard let file = fopen("\(root)/\(path)", "r") else { return nil }

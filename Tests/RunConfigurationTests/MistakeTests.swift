@@ -24,7 +24,7 @@ import Testing
       "typo in a key", "steps: 1\n",
       "cluster.yaml:1:1: steps: unknown key; did you mean 'training.steps'? Keys of the file "
         + "are: model, routing, cluster, layout, schedule, precision, low_precision, memory, "
-        + "training, data, simulation, checkpoint, run."),
+        + "training, data, simulation, checkpoint, supervision, faults, run."),
     Mistake(
       "typo in a nested key", "schedule: {name: 1f1b, microbatchs: 4}\n",
       "cluster.yaml:1:24: schedule.microbatchs: unknown key; did you mean 'microbatches'? Keys "
@@ -52,11 +52,13 @@ import Testing
       "file that is a list", "- layout\n",
       "cluster.yaml:1:1: expected a mapping with the keys model, routing, cluster, layout, "
         + "schedule, precision, low_precision, memory, training, data, simulation, checkpoint, "
+        + "supervision, faults, "
         + "run, got a list"),
     Mistake(
       "no space after the colon", "precision:fp32\n",
       "cluster.yaml:1:1: expected a mapping with the keys model, routing, cluster, layout, "
         + "schedule, precision, low_precision, memory, training, data, simulation, checkpoint, "
+        + "supervision, faults, "
         + "run, got 'precision:fp32'; a space belongs after ':'"),
   ]
 
@@ -231,7 +233,7 @@ import Testing
       "pipeline=2",
       "--set pipeline=2: unknown key; did you mean 'layout.pipeline'? Keys of the file are: "
         + "model, routing, cluster, layout, schedule, precision, low_precision, memory, training, "
-        + "data, simulation, checkpoint, run."
+        + "data, simulation, checkpoint, supervision, faults, run."
     ),
     (
       "layout={pipline: 2}",

@@ -24,6 +24,10 @@ import Units
     #expect(read.tokenizer == .bytes && read.heldOutShare == 0.125)
     #expect(read.checkpointEvery == 0 && read.checkpointKeep == 5)
     #expect(read.runDirectory == "runs/fixed")
+    #expect(read.supervision.timeout == 2.5 && read.supervision.maxRestarts == 0)
+    #expect(read.supervision.backoff == 0.25 && read.supervision.compareHolders == 4)
+    let faults = ["kill 3 at 10", "slow 2 at 4 by 1.5 for 7", "corrupt at 50"]
+    #expect(read.faults.map(\.text) == faults)
 
     var plan = TrainingPlan()
     plan.steps = 99

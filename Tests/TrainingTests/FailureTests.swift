@@ -139,12 +139,26 @@ extension JobTests {
         78, ["schedule", "my.csv", "1 micro-batches", "2 are", "schedule.microbatches"], "1 of 2")
     }
 
-    @Test(.enabled(if: hasFullDevice, "needs the device /dev/full"))
-    func fullDiskEndsTheJob() throws {
+    @Test(
+      .enabled(if: hasFullDevice, "needs the device /dev/full"),
+      arguments: ["metrics.jsonl", "loads.jsonl"])
+    func fullDiskEndsTheJob(file: String) throws {
       let run = SmallRun()
-      run.files.link("run/metrics.jsonl", to: "/dev/full")
+      run.files.link("run/\(file)", to: "/dev/full")
       let result = try Worker.run(run.fresh)
-      expect(result, 74, ["metrics.jsonl", "No space left"], "full disk")
+      expect(result, 74, [file, "No space left"], "full disk")
+    }
+
+    /// A network of 10^15 weights: more bytes than a process of x86-64 can name, so that every
+    /// system refuses them.
+    @Test func lackOfMemoryEndsTheJob() throws {
+      let run = SmallRun()
+      let dimensions = "{hidden: 262144, dense_width: 262144, layers: 1000, dense_layers: 1000}"
+      let result = try Worker.run(run.fresh + ["--set", "model.dimensions=\(dimensions)"])
+      #expect(result.code == 71, "\(result.errors)")
+      let said = result.complaints.filter { $0.contains("out of memory: the system refused") }
+      // Each rank asks for as much; the first to be refused ends the others.
+      #expect((1...4).contains(said.count) && said.count == result.complaints.count)
     }
 
     @Test func damagedCheckpointsArePassedOverAndForeignOnesRefused() throws {

@@ -66,8 +66,18 @@ enum Worker {
     try start(arguments, ranks: ranks).wait()
   }
 
+  /// Runs dsv3, which is built beside the worker.
+  static func command(_ arguments: [String]) throws -> JobResult {
+    try start(["timeout", "60", String(path.dropLast("-worker".count))] + arguments).wait()
+  }
+
   /// Starts a job in the checkout's directory; it is ended after 60 seconds (exit code 110).
   static func start(_ arguments: [String], ranks: Int = 4) throws -> RunningJob {
+    try start(
+      [".make/with-mpi", "mpirun", "--timeout", "60", "-n", "\(ranks)", path] + arguments)
+  }
+
+  private static func start(_ command: [String]) throws -> RunningJob {
     let files = TestDirectory()
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -88,9 +98,7 @@ enum Worker {
     let variables = ["PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR"].compactMap { (name: String) in
       getenv(name).map { "\(name)=\(String(cString: $0))" }
     }
-    let command: [String] =
-      ["env", "-C", root, ".make/with-mpi", "mpirun", "--timeout", "60", "-n", "\(ranks)", path]
-      + arguments
+    let command = ["env", "-C", root] + command
     var child: pid_t = 0
     let code = withStrings(command) { command in
       withStrings(variables) { variables in

@@ -107,7 +107,7 @@ extension MPILayoutTests {
     private static let legs = [
       Leg(layout: .init(pipeline: 4, data: 4, expert: 4, gpusPerNode: 2), schedule: "dualpipe"),
       Leg(layout: .init(pipeline: 2, data: 2, expert: 2, gpusPerNode: 1), schedule: "1f1b"),
-      Leg(layout: .init(pipeline: 4, data: 2, expert: 1, gpusPerNode: 2), schedule: "zbv"),
+      Leg(layout: .init(pipeline: 4, data: 2, expert: 1, gpusPerNode: 2), schedule: "zb-v"),
       Leg(layout: .init(pipeline: 1, data: 1, expert: 1, gpusPerNode: 1), schedule: "gpipe"),
       Leg(layout: .init(pipeline: 1, data: 4, expert: 4, gpusPerNode: 2), schedule: "1f1b"),
     ].filter { $0.layout.worldSize <= MPITestWorld.size }

@@ -1,66 +1,55 @@
-// metrics.jsonl of a run while it grows: each look takes the lines that have been finished since.
+// metrics.jsonl of a run while it grows: each look takes the lines that have been finished since,
+// and starts over when the file was cut or replaced.
 
-internal import Glibc
 internal import JSON
 
-/// The figures of one step that are read back.
-package struct StepMetrics: Equatable, Sendable, Decodable {
-  package var step: Int
-  package var tokens: Int
-  /// Nats a token, of the main model.
-  package var loss: Double
-  package var wallSeconds: Double
-
-  package init(step: Int, tokens: Int, loss: Double, wallSeconds: Double) {
-    self.step = step
-    self.tokens = tokens
-    self.loss = loss
-    self.wallSeconds = wallSeconds
-  }
-
-  private enum CodingKeys: String, CodingKey {
-    case step, tokens, loss
-    case wallSeconds = "wall_seconds"
-  }
-}
-
-package struct MetricsReader {
-  private let path: String
-  private var offset = 0
-  private var pending: [UInt8] = []
+package struct MetricsReader: Sendable {
+  private var tail: LineTail
   /// All steps read so far.
   package private(set) var steps: [StepMetrics] = []
+  /// Lines of the file so far, also of those that were left out.
+  private var lines = 0
 
-  package init(path: String) { self.path = path }
+  package init(path: String) { tail = LineTail(path: path) }
+
+  /// When the file was last written, in seconds since 1970; nil when it wasn't there.
+  package var written: Double? { tail.written }
 
   /// Reads what has been added; a file that isn't there yet has nothing.
   /// - Throws: `ComparisonError.badData` for a line that is none of metrics.jsonl, or not the step
   ///   that follows.
   package mutating func update() throws(ComparisonError) {
-    guard let file = fopen(path, "re") else { return }
-    defer { fclose(file) }
-    guard fseek(file, offset, SEEK_SET) == 0 else { return }
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while case let count = fread(&chunk, 1, chunk.count, file), count > 0 {
-      offset += count
-      pending += chunk[..<count]
-    }
-    while let newline = pending.firstIndex(of: UInt8(ascii: "\n")) {
-      try take(Array(pending[..<newline]))
-      pending.removeFirst(newline + 1)
+    for line in news() {
+      lines += 1
+      let record: StepMetrics
+      do {
+        record = try StepMetrics(line: line)
+      } catch {
+        throw .badData("\(tail.path), line \(lines): \(error.reason)")
+      }
+      guard record.step == steps.count + 1 else {
+        throw .badData("\(tail.path), line \(lines): it is of step \(record.step)")
+      }
+      steps.append(record)
     }
   }
 
-  private mutating func take(_ line: [UInt8]) throws(ComparisonError) {
-    let record: StepMetrics
-    do {
-      record = try JSONValue.decode(StepMetrics.self, from: line)
-    } catch {
-      throw .badData("\(path), line \(steps.count + 1): \(error.reason)")
+  /// As `update`, for whoever only looks: a line that can't be read is left out, and one of a step
+  /// that was there before replaces it and all after it.
+  package mutating func follow() {
+    for line in news() {
+      lines += 1
+      guard let record = try? StepMetrics(line: line) else { continue }
+      if let last = steps.last, record.step <= last.step {
+        steps.removeLast(steps.reversed().prefix { $0.step >= record.step }.count)
+      }
+      steps.append(record)
     }
-    guard record.step == steps.count + 1 else {
-      throw .badData("\(path), line \(steps.count + 1): it is of step \(record.step)")
-    }
-    steps.append(record)
+  }
+
+  private mutating func news() -> [[UInt8]] {
+    let news = tail.read()
+    if news.isAnew { (steps, lines) = ([], 0) }
+    return news.lines
   }
 }

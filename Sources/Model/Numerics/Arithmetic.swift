@@ -24,7 +24,7 @@ package struct Arithmetic: Sendable {
   var isLow: Bool { numerics.precision != .fp32 }
   var isFP8: Bool { numerics.precision == .fp8 }
 
-  func recomputes(_ saving: MemorySaving) -> Bool { numerics.savings.contains(saving) }
+  func saves(_ saving: MemorySaving) -> Bool { numerics.savings.contains(saving) }
 
   /// Rounds what a GPU writes in BF16.
   func round(_ x: Matrix) {
@@ -122,7 +122,7 @@ package struct Arithmetic: Sendable {
 
   /// The output of the attention core; for E5M6 see report section 3.3.3.
   func keepAttentionOutput(_ x: Tensor) -> KeptMatrix {
-    recomputes(.e5m6AttentionOutput) ? store(TensorView(x), .e5m6) : keep(x)
+    saves(.e5m6AttentionOutput) ? store(TensorView(x), .e5m6) : keep(x)
   }
 
   /// Tokens on their way to experts, and their gradients: under FP8 with powers of two as scales
@@ -146,7 +146,7 @@ package struct Arithmetic: Sendable {
   /// How the inputs of SwiGLU are kept; nil: as the numbers they are.
   var swiGLUInputCode: StorageCode? {
     guard isLow else { return nil }
-    return recomputes(.fp8SwiGLUInputs) ? .e4m3(.row, .float) : .bf16
+    return saves(.fp8SwiGLUInputs) ? .e4m3(.row, .float) : .bf16
   }
 
   private func store(_ x: TensorView, _ code: StorageCode) -> KeptMatrix { store(x.matrix, code) }

@@ -1,16 +1,21 @@
-// metrics.jsonl of a run that goes on: lines of steps that the checkpoint knows nothing of are
-// cut off, so that every step stands there once.
+// metrics.jsonl and loads.jsonl of a run that goes on: lines of steps that the checkpoint knows
+// nothing of are cut off, so that every step stands there once.
 
 internal import Glibc
 package import RunFiles
 
 extension RunDirectory {
-  /// Ends metrics.jsonl after the line of `step`: cuts at the first line of a later step, or one
-  /// that is torn. Nothing happens when there is no file.
+  /// Ends metrics.jsonl and loads.jsonl after the line of `step`: cuts at the first line of a later
+  /// step, or one that is torn. Nothing happens when there is no file.
   package func cutMetrics(after step: Int) throws(RunFileError) {
-    guard let stream = fopen(metrics, "r") else {
+    try Self.cut(metrics, after: step)
+    try Self.cut(loads, after: step)
+  }
+
+  private static func cut(_ path: String, after step: Int) throws(RunFileError) {
+    guard let stream = fopen(path, "r") else {
       if errno == ENOENT { return }
-      throw RunFileError("read", metrics)
+      throw RunFileError("read", path)
     }
     defer { fclose(stream) }
     var kept = 0
@@ -24,10 +29,10 @@ extension RunDirectory {
       guard let found = Self.step(ofLine: bytes), found <= step else { break }
       kept += length
     }
-    guard truncate(metrics, off_t(kept)) == 0 else { throw RunFileError("cut", metrics) }
+    guard truncate(path, off_t(kept)) == 0 else { throw RunFileError("cut", path) }
   }
 
-  /// The number after "step": in a whole line of metrics.jsonl; nil in a torn one.
+  /// The number after "step": in a whole line; nil in a torn one.
   static func step(ofLine bytes: UnsafeRawBufferPointer) -> Int? {
     let text = String(decoding: bytes, as: UTF8.self)
     let head = "{\"step\": "

@@ -17,6 +17,9 @@ package struct RunOptions: Sendable {
   package var checkpointEvery = 0
   /// Checkpoints kept.
   package var checkpointKeep = 1
+  /// Steps between comparisons of ranks that hold the same weights; 0 compares only before
+  /// checkpoints.
+  package var compareHolders = 0
 
   package init() {}
 }
@@ -45,6 +48,7 @@ package struct TrainingRun {
   private let requests: RunRequests
   private let checkpoints: CheckpointWriter
   private var metrics: LogFile?
+  private var loads: LogFile?
 
   /// - Parameters:
   ///   - log: gets lines about this rank alone.
@@ -68,6 +72,7 @@ package struct TrainingRun {
       trainer, to: CheckpointFolder(path: directory.checkpoints), keep: options.checkpointKeep,
       phase: phase)
     trainer.recording = price == nil ? .off : .everyStep
+    trainer.notesWeights = options.compareHolders > 0
     self.say = trainer.world.rank == 0 ? say : { _ in }
   }
 
@@ -95,14 +100,16 @@ package struct TrainingRun {
     while trainer.stepsDone < end {
       var record = try trainer.step()
       if let price, let workload = trainer.lastWorkload {
+        trainer.clock.beat?.enter(.pricing)
         record.virtual = try price(workload, record, record.step == end)
       }
       tokens += record.tokens
       peaks = peaks.union(trainer.peakActivations)
       if record.memory.total > memory.total { memory = record.memory }
       try metrics?.write(record.json + "\n")
+      if let load = trainer.lastLoad { try loads?.write(load.line(step: record.step) + "\n") }
       if !options.quiet { say(Self.line(record, of: trainer.progress.count) + "\n") }
-      if try proceedWithCheckpoints(last: end) == .stop { return .stopped(step: trainer.stepsDone) }
+      if try proceedWithCheckpoints(last: end) == .stop { return .stopped(step: record.step) }
     }
     try checkpoints.finish()
     try sayCheckpoint()
@@ -134,16 +141,20 @@ package struct TrainingRun {
     }
   }
 
-  /// Rank 0 opens metrics.jsonl: a new one, or the old one up to the step to go on from.
+  /// Rank 0 opens metrics.jsonl and loads.jsonl: new ones, or the old ones up to the step to go on
+  /// from.
   private mutating func openMetrics() throws {
     guard trainer.world.rank == 0 else { return try phase {} }
-    var opened: LogFile?
+    var opened: (metrics: LogFile, loads: LogFile)?
     try phase {
       let isResumed = trainer.stepsDone > 0
       if isResumed { try directory.cutMetrics(after: trainer.stepsDone) }
-      opened = try LogFile(path: directory.metrics, append: isResumed)
+      opened = (
+        try LogFile(path: directory.metrics, append: isResumed),
+        try LogFile(path: directory.loads, append: isResumed)
+      )
     }
-    metrics = opened
+    (metrics, loads) = (opened?.metrics, opened?.loads)
   }
 
   private func isCheckpointDue(last: Int) -> Bool {
@@ -160,12 +171,21 @@ package struct TrainingRun {
     let request = heard.request
     if request != .none { requests.settle() }
     if request != .none || isCheckpointDue(last: last) {
+      // What differs from rank to rank must not be gone on from.
+      try trainer.checkHolders()
+      trainer.clock.beat?.enter(.checkpoint)
       let before = checkpoints.nanosecondsHeldUp
       try checkpoints.begin(trainer)
       let seconds = Double(checkpoints.nanosecondsHeldUp - before) / 1e9
-      try log?.write(
-        "checkpoint of step \(trainer.stepsDone) held the steps up for "
-          + "\(TextFormat.fixed(seconds, 6)) s\n")
+      try phase {
+        try log?.write(
+          "checkpoint of step \(trainer.stepsDone) held the steps up for "
+            + "\(TextFormat.fixed(seconds, 6)) s\n")
+      }
+    } else if options.compareHolders > 0,
+      trainer.stepsDone.isMultiple(of: options.compareHolders)
+    {
+      try trainer.checkHolders()
     }
     if request == .stop {
       try checkpoints.finish()
@@ -188,15 +208,18 @@ package struct TrainingRun {
       "\($0.name) \(TextFormat.fixed($1, 4)) s"
     }
     let done = steps.isEmpty ? "no step" : "steps \(steps.lowerBound + 1)–\(steps.upperBound)"
-    try log?.write(
-      "\(done) took \(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n")
+    var text =
+      "\(done) took \(TextFormat.fixed(seconds, 4)) s: \(times.joined(separator: ", "))\n"
     let memory = trainer.memory.fields.map { "\($0.name) \($0.bytes)" }
-    try log?.write("tensor bytes at the last step's peak: \(memory.joined(separator: ", "))\n")
-    guard let average = trainer.average else { return }
-    let (own, heldUp) = (average.processorSeconds, Double(average.nanosecondsHeldUp) / 1e9)
-    try log?.write(
-      "the mean of the weights took \(TextFormat.fixed(own, 4)) s of a thread of its own and "
-        + "held the steps up for \(TextFormat.fixed(heldUp, 6)) s\n")
+    text += "tensor bytes at the last step's peak: \(memory.joined(separator: ", "))\n"
+    if let average = trainer.average {
+      let (own, heldUp) = (average.processorSeconds, Double(average.nanosecondsHeldUp) / 1e9)
+      text +=
+        "the mean of the weights took \(TextFormat.fixed(own, 4)) s of a thread of its own and "
+        + "held the steps up for \(TextFormat.fixed(heldUp, 6)) s\n"
+    }
+    // A full disk is full for all ranks: one of them speaks.
+    try phase { try log?.write(text) }
   }
 
   /// One progress line.

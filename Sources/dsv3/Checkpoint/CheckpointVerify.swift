@@ -26,7 +26,7 @@ private func verify(_ options: ParsedOptions) throws {
   if !reference.isExact, let folder = reference.folder {
     paths = try folder.steps().map { folder.checkpoint(step: $0) }
   }
-  let results = paths.map { path in (path: path, damages: damages(of: path)) }
+  let results = paths.map { path in (path: path, damages: findDamages(in: path)) }
   if options.has("json") {
     let list = results.map { path, damages in
       JSONValue.object([
@@ -44,7 +44,7 @@ private func verify(_ options: ParsedOptions) throws {
 }
 
 /// What is wrong with each file, or with the manifest.
-private func damages(of path: String) -> [String] {
+private func findDamages(in path: String) -> [String] {
   let manifest: CheckpointManifest
   do {
     manifest = try CheckpointManifest(directory: path)

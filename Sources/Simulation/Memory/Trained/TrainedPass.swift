@@ -62,7 +62,7 @@ final class TrainedPass {
   /// Norm, logits and loss; the output of the block, working memory, goes.
   private func head(_ unit: TrainedUnit, _ depth: Int, _ tally: inout TrainedTally) {
     let (sizes, low) = (unit.sizes, unit.sizes.isLow)
-    let keepsNorms = !sizes.recomputes(.recomputeNorms)
+    let keepsNorms = !sizes.saves(.recomputeNorms)
     let work = hidden(sizes)
     tally.keep(4 * sizes.tokens)
     tally.make(work)
@@ -87,7 +87,7 @@ final class TrainedPass {
     let (sizes, before) = (unit.sizes, units[nextForward - 1].sizes)
     let (low, work) = (sizes.isLow, hidden(unit.sizes))
     // The head's norm again.
-    let again = stage.joinsNormed && sizes.recomputes(.recomputeNorms)
+    let again = stage.joinsNormed && sizes.saves(.recomputeNorms)
     let source = again ? hidden(before) + 4 * before.tokens : 0
     tally.make(source)
     tally.make(2 * work)
@@ -102,7 +102,7 @@ final class TrainedPass {
       tally.make(operand)
       tally.free(2 * work)
     }
-    if sizes.recomputes(.recomputeNorms) {
+    if sizes.saves(.recomputeNorms) {
       goes += sizes.isFP8 ? operand : 2 * work
     } else {
       if low && !sizes.isFP8 {
@@ -129,7 +129,7 @@ final class TrainedPass {
   private func headBackward(_ unit: TrainedUnit, _ depth: Int, _ tally: inout TrainedTally) {
     let (sizes, work) = (unit.sizes, hidden(unit.sizes))
     tally.make(work)
-    if sizes.recomputes(.recomputeNorms) {
+    if sizes.saves(.recomputeNorms) {
       tally.keep(sizes.stream(sizes.hidden))
       if sizes.isLow { tally.touch(work) }
       headWeight[depth] += sizes.stream(sizes.hidden)
@@ -179,7 +179,7 @@ final class TrainedPass {
     let (sizes, work) = (unit.sizes, hidden(unit.sizes))
     tally.touch(sizes.passingGradient(sizes.hidden))
     tally.make(2 * work)
-    if sizes.recomputes(.recomputeNorms) {
+    if sizes.saves(.recomputeNorms) {
       tally.keep(sizes.weightOperand(2 * sizes.hidden))
       if sizes.isLow { tally.touch(2 * work) }
       joinWeight[depth] += sizes.weightOperand(2 * sizes.hidden)

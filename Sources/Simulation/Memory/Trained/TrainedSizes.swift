@@ -16,7 +16,7 @@ struct TrainedSizes: Sendable {
 
   var isLow: Bool { numerics.precision != .fp32 }
   var isFP8: Bool { numerics.precision == .fp8 }
-  func recomputes(_ saving: MemorySaving) -> Bool { numerics.savings.contains(saving) }
+  func saves(_ saving: MemorySaving) -> Bool { numerics.savings.contains(saving) }
 
   // MARK: Columns
 
@@ -69,14 +69,14 @@ struct TrainedSizes: Sendable {
   }
 
   func attentionOutput() -> Int {
-    guard recomputes(.e5m6AttentionOutput) else { return stream(values) }
+    guard saves(.e5m6AttentionOutput) else { return stream(values) }
     return Self.bytes(tokens * ((values * 12 + 7) / 8), scales: tokens * tiles(values))
   }
 
   /// Inputs of SwiGLU [rows, columns].
   func swiGLUInput(_ columns: Int, rows: Int) -> Int {
     guard isLow else { return work(columns, rows: rows) }
-    guard recomputes(.fp8SwiGLUInputs) else { return rows * columns * 2 }
+    guard saves(.fp8SwiGLUInputs) else { return rows * columns * 2 }
     return Self.bytes(rows * columns, scales: rows * tiles(columns))
   }
 

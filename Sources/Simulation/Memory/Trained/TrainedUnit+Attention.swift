@@ -3,8 +3,8 @@
 internal import ModelSpec
 
 extension TrainedUnit {
-  private var keepsNorms: Bool { !sizes.recomputes(.recomputeNorms) }
-  private var keepsProjections: Bool { !sizes.recomputes(.recomputeUpProjections) }
+  private var keepsNorms: Bool { !sizes.saves(.recomputeNorms) }
+  private var keepsProjections: Bool { !sizes.saves(.recomputeUpProjections) }
   private var latent: Int { sizes.spec.keyValueCompression }
 
   /// Queries, keys and values, and keys with the rotary part, as working tensors. A query without
@@ -94,7 +94,7 @@ extension TrainedUnit {
 
   /// The core's output is kept, and multiplied with the output projection.
   private func endCore(_ tally: inout TrainedTally) {
-    let isMoved = !sizes.isLow && !sizes.recomputes(.e5m6AttentionOutput)
+    let isMoved = !sizes.isLow && !sizes.saves(.e5m6AttentionOutput)
     if isMoved { tally.move(sizes.work(sizes.values)) } else { tally.keep(sizes.attentionOutput()) }
     attentionWeight += sizes.attentionOutput()
     tally.move(12 * sizes.tokens)

@@ -32,8 +32,8 @@ final class TrainedUnit {
     self.hasExperts = hasExperts
   }
 
-  private var keepsNorms: Bool { !sizes.recomputes(.recomputeNorms) }
-  private var keepsOutputs: Bool { !sizes.recomputes(.recomputeSwiGLU) }
+  private var keepsNorms: Bool { !sizes.saves(.recomputeNorms) }
+  private var keepsOutputs: Bool { !sizes.saves(.recomputeSwiGLU) }
   private var work: Int { sizes.work(sizes.hidden) }
   private var width: Int {
     hasExperts ? sizes.sharedWidth : sizes.spec.denseIntermediateSize
