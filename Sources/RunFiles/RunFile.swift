@@ -17,8 +17,8 @@ package enum RunFile {
     return bytes
   }
 
-  /// Writes a file so that it is there whole or as before, also after a crash of the machine, unless
-  /// that is not worth the wait for the disk (`isDurable` false).
+  /// Writes a file so that it is there whole or as before, also after a crash of the machine; not
+  /// after that, but without the wait for the disk, when `isDurable` is false.
   package static func replace(
     _ path: String, with bytes: [UInt8], isDurable: Bool = true
   ) throws(RunFileError) {
