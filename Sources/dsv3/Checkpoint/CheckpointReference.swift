@@ -11,10 +11,6 @@ let checkpointCommand = Command(
   summary: "shows, checks and exports the checkpoints of runs",
   subcommands: [checkpointInspectCommand, checkpointVerifyCommand, checkpointExportCommand])
 
-/// The option of all commands that take a run.
-let runsOption = CommandOption(
-  "runs", value: "DIR", help: "folder in which runs are found by name (runs)")
-
 /// What RUN[@STEP] or DIR names.
 struct CheckpointReference {
   /// The checkpoint's directory.
