@@ -59,9 +59,14 @@ package struct RunLines {
   }
 
   package static func event(_ event: RunEvent) -> String {
-    let place = [event.step.map { "step \($0)" }, event.rank.map { "rank \($0)" }, event.host]
-      .compactMap { $0 }
-    return Figures.clock(event.time) + " \(event.kind.rawValue.replacing("_", with: " ")): "
-      + event.message + (place.isEmpty ? "" : " (\(place.joined(separator: ", ")))")
+    Figures.clock(event.time) + " \(event.kind.rawValue.replacing("_", with: " ")): "
+      + sentence(event)
+  }
+
+  /// An event's message, and where it happened as far as the message doesn't say.
+  static func sentence(_ event: RunEvent) -> String {
+    let places = [event.step.map { "step \($0)" }, event.rank.map { "rank \($0)" }, event.host]
+      .compactMap { $0 }.filter { !event.message.contains($0) }
+    return event.message + (places.isEmpty ? "" : " (\(places.joined(separator: ", ")))")
   }
 }

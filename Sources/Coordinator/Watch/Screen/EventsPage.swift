@@ -19,7 +19,8 @@ struct EventsPage {
     }
     return view.events.flatMap { event in
       let head = Self.head(event, withDate: true)
-      let message = TextLine.wrapped(Self.sentence(event), columns: max(20, columns - head.width))
+      let message = TextLine.wrapped(
+        RunLines.sentence(event), columns: max(20, columns - head.width))
       var first = head
       if let line = message.first { first.add(line) }
       let indent = String(repeating: " ", count: min(head.width, columns / 3))
@@ -38,7 +39,7 @@ struct EventsPage {
   func latest(_ count: Int, columns: Int) -> [TextLine] {
     view.events.suffix(count).map { event in
       var line = Self.head(event, withDate: false)
-      line.add(Self.sentence(event))
+      line.add(RunLines.sentence(event))
       return line.cut(to: columns)
     }
   }
@@ -49,14 +50,6 @@ struct EventsPage {
     line.add(name + " ", style(of: event.kind))
     if withDate { line.pad(to: line.width + max(0, 11 - name.count - 1)) }
     return line
-  }
-
-  private static func sentence(_ event: RunEvent) -> String {
-    var places: [String] = []
-    if let step = event.step { places.append("step \(step)") }
-    if let rank = event.rank { places.append("rank \(rank)") }
-    if let host = event.host { places.append(host) }
-    return event.message + (places.isEmpty ? "" : " (\(places.joined(separator: ", ")))")
   }
 
   private static func style(of kind: RunEvent.Kind) -> TextStyle {
