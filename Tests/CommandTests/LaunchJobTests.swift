@@ -86,7 +86,8 @@ import Testing
         return
       }
     }
-    try #require(child.ending == nil, "the launch ended early")
+    let said = (try? Binary.text(run.path + "/../said.txt")) ?? ""
+    try #require(child.ending == nil, "the launch ended early: \(said)")
   }
 
   /// How often a rank has begun: its log has a line "… rank 2 of 4 on host, process 71" for each.

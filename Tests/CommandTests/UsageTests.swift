@@ -39,7 +39,7 @@ import Testing
   @Test(arguments: [
     ([], "a command is missing"),
     (["evalute"], "there is no command 'evalute'; did you mean 'evaluate'?"),
-    (["zzz"], "there are launch, inject, dashboard"),
+    (["zzz"], "there are launch, monitor, dashboard"),
     (["schedule"], "a command is missing"),
     (["schedule", "analyse"], "did you mean 'analyze'?"),
     (["--vresion"], "did you mean '--version'?"),

@@ -1,4 +1,4 @@
-// The files by which Open MPI's ranks on one host share memory. mpirun removes them when a job ends,
+// The files by which Open MPI's ranks on one host share memory. mpirun removes them as a job ends,
 // but not when it is killed outright: then 4 MiB a rank would stay in /dev/shm for good.
 
 internal import Glibc
