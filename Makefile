@@ -13,16 +13,20 @@ TEST_FILTER ?= MPI
 # Seconds after which tests count as hung.
 TEST_SECONDS ?= 600
 
+# Arguments of the chaos test, e.g. CHAOS="--faults 200 --seed 7".
+CHAOS ?=
+
 BUILD := .build/release
 BUNDLE := $(BUILD)/dsv3PackageTests.xctest
 WITH_MPI := .make/with-mpi
+HOSTS := Tests/MultiHost/with-hosts
 # A warning is an error where nobody would read it.
 STRICT := $(if $(CI),-Xswiftc -warnings-as-errors)
 
-.PHONY: help setup build run test bench memory test-asan lint format clean
+.PHONY: help setup build run test chaos multihost bench memory test-asan lint format clean
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'make run NP=4 ARGS="--set layout.pipeline=2 --set layout.data=2 --set layout.expert=2"'
 
@@ -45,7 +49,19 @@ test: setup ## All tests, in one process, on 4 ranks, and 16 ranks against one
 	@.make/test-ranks $(TEST_NP) $(TEST_SECONDS) $(BUNDLE) '$(TEST_FILTER)'
 	@echo 'Layouts of up to 16 ranks against one process:'
 	@.make/test-ranks 16 $(TEST_SECONDS) $(BUNDLE) MPILayoutTests
+	@echo 'A few faults in a training:'
+	@if command -v python3 >/dev/null; then Tests/Chaos/chaos.py --faults 3 $(CHAOS); \
+	  else echo 'skipped: there is no python3'; fi
+	@echo 'Two hosts, one of them cut off for a while:'
+	@$(HOSTS) 2 Tests/MultiHost/scenario $(BUILD) \
+	  || { code=$$?; [[ $$code == 77 ]] && echo 'skipped (above is why)' || exit $$code; }
 	@echo 'All tests passed, in one process, on $(TEST_NP) and on 16 ranks.'
+
+chaos: build ## 50 random faults in one training, whose losses must not show them
+	@Tests/Chaos/chaos.py $(CHAOS)
+
+multihost: build ## Two hosts in network namespaces train over TCP, one is cut off for a while
+	@$(HOSTS) 2 Tests/MultiHost/scenario $(BUILD)
 
 bench: build ## Speed of this machine, of a step of one rank, and of 1, 2, 4 and 16 ranks
 	@.make/bench

@@ -137,7 +137,8 @@ let package = Package(
       ]),
     tests("RunFilesTests", ["RunFiles", "JSON"]),
     tests(
-      "CoordinatorTests", ["Coordinator", "RunConfiguration", "JSON", "ModelSpec", "RunFiles"]),
+      "CoordinatorTests",
+      ["Coordinator", "RunConfiguration", "JSON", "ModelSpec", "RunFiles", "Schedules"]),
     tests("DashboardTests", ["Dashboard", "Coordinator", "RunFiles", "JSON"]),
     tests(
       "CommandTests",

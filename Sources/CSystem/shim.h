@@ -101,6 +101,12 @@ static inline void dsv3_spawn_in(posix_spawn_file_actions_t *actions, const char
   posix_spawn_file_actions_addchdir_np(actions, directory);
 }
 
+/* From now on the kernel sends this process a signal when its parent dies (prctl is variadic). It
+   stays so across exec. */
+static inline int dsv3_signal_when_parent_dies(int signal) {
+  return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0UL, 0UL, 0UL);
+}
+
 /* Swift imports RUSAGE_SELF as an enumeration that getrusage does not take. */
 static inline int dsv3_rusage_self(void) { return RUSAGE_SELF; }
 

@@ -21,10 +21,12 @@ extension RunConfiguration {
       "Time without progress of any rank after which 'dsv3 launch' takes the job for hung."),
     SettingKey(
       "supervision.max_restarts", \.supervision.maxRestarts, .integer(0...SizeLimit.steps),
-      unit: "restarts", "How often 'dsv3 launch' starts a failed job again."),
+      unit: "restarts",
+      "How often in a row 'dsv3 launch' starts a failed job again; a newer checkpoint starts the "
+        + "count anew."),
     SettingKey(
       "supervision.backoff", \.supervision.backoff, .notNegative, unit: "seconds",
-      "Wait before the first restart, doubled for each further one."),
+      "Wait before the first restart, doubled for each further one up to a minute."),
     SettingKey(
       "supervision.compare_holders", \.supervision.compareHolders, .integer(0...SizeLimit.steps),
       unit: "steps",

@@ -44,6 +44,8 @@ struct Command: Sendable {
     var code: Int32 = 0
     do {
       try dispatch(arguments)
+    } catch let ending as ExitCode {
+      code = ending.code
     } catch {
       let (message, exitCode) = explain(error)
       complain(message)

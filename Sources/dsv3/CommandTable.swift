@@ -2,12 +2,13 @@
 
 let rootCommand = Command(
   "dsv3",
-  summary: "simulates steps on a virtual cluster; looks into models, schedules and configurations",
+  summary:
+    "trains on many ranks; simulates steps on a virtual cluster; looks into models and schedules",
   subcommands: [
+    launchCommand, monitorCommand, dashboardCommand, runsCommand, logsCommand, compareCommand,
+    injectCommand,
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
-    monitorCommand, runsCommand, logsCommand, compareCommand,
-    injectCommand, dashboardCommand,
   ])
 
 private let scheduleCommand = Command(

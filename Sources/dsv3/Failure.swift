@@ -18,6 +18,11 @@ struct CommandError: Error {
   let code: Int32
 }
 
+/// The end of a command that has said all there is to say.
+struct ExitCode: Error {
+  let code: Int32
+}
+
 /// The message and the exit code of an error of any room.
 func explain(_ error: any Error) -> (message: String, code: Int32) {
   switch error {

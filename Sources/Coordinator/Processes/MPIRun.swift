@@ -24,10 +24,15 @@ package struct MPIRun: Equatable, Sendable {
     ProgramCall(
       "mpirun",
       (bindsRanks ? [] : ["--bind-to", "none"]) + ["-n", "\(ranks)", program] + arguments,
-      environment: Self.settings(
-        given: ProgramCall.environment, isRoot: getuid() == 0,
-        freeSharedMemory: Self.freeSharedMemory,
-        mayCopyBetweenProcesses: dsv3_may_copy_between_processes() == 1))
+      environment: Self.settingsHere)
+  }
+
+  /// The settings for this machine and this process's environment.
+  package static var settingsHere: [String: String?] {
+    settings(
+      given: ProgramCall.environment, isRoot: getuid() == 0,
+      freeSharedMemory: freeSharedMemory,
+      mayCopyBetweenProcesses: dsv3_may_copy_between_processes() == 1)
   }
 
   /// Open MPI refuses more ranks than cores, and to run as root, unless told; a rank that waits
@@ -80,11 +85,15 @@ package enum Machine {
 
   /// A program in the directory of this one, links resolved.
   package static func sibling(_ name: String) -> String {
+    guard let slash = ownFile.lastIndex(of: "/") else { return name }
+    return ownFile[...slash] + name
+  }
+
+  /// This program's file, links resolved.
+  package static var ownFile: String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count)
-    let own = String(
+    return String(
       decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-    guard let slash = own.lastIndex(of: "/") else { return name }
-    return own[...slash] + name
   }
 }
