@@ -69,13 +69,15 @@ let package = Package(
     room("NumberFormats"),
     room("Kernels", ["COpenBLAS", "CSystem", "NumberFormats"]),
     room("Model", ["Kernels", "JSON", "ModelSpec", "NumberFormats"]),
+    room(
+      "Checkpoints", ["Model", "ModelSpec", "JSON", "RunFiles", "NumberFormats", "CXXHash"]),
     room("MessagePassing", ["COpenMPI", "CSystem", "NumberFormats"]),
     room("RunConfiguration", ["CYAML", "JSON", "Units", "ModelSpec", "Schedules", "Fabric"]),
     room(
       "Training",
       [
         "Model", "Kernels", "JSON", "ModelSpec", "MessagePassing", "Schedules", "Workload",
-        "CSystem", "NumberFormats", "RunFiles",
+        "CSystem", "NumberFormats", "RunFiles", "Checkpoints",
       ]),
 
     room(
@@ -93,7 +95,7 @@ let package = Package(
     command(
       "dsv3",
       [
-        "VirtualCluster", "Coordinator", "Dashboard", "RunFiles",
+        "VirtualCluster", "Coordinator", "Dashboard", "RunFiles", "Checkpoints",
         "RunConfiguration", "Model", "ModelSpec", "JSON", "Schedules", "Kernels", "Units",
         "Fabric",
         "Workload", "Simulation", "CSystem", "NumberFormats",
@@ -103,7 +105,7 @@ let package = Package(
       [
         "VirtualCluster", "RunConfiguration", "Training", "MessagePassing", "Model", "ModelSpec",
         "Schedules", "JSON", "Units", "Fabric", "Workload", "Simulation", "CSystem", "RunFiles",
-        "Kernels",
+        "Checkpoints", "Kernels",
       ]),
 
     tests("UnitsTests", ["Units"]),
@@ -134,6 +136,7 @@ let package = Package(
       [
         "Training", "Model", "Kernels", "ModelSpec", "MessagePassing", "MPITestSupport",
         "Schedules", "Workload", "JSON", "Simulation", "Units", "RunFiles",
+        "Checkpoints",
       ]),
     tests("RunFilesTests", ["RunFiles", "JSON"]),
     tests(
@@ -143,7 +146,7 @@ let package = Package(
     tests(
       "CommandTests",
       [
-        "Coordinator", "RunFiles",
+        "Coordinator", "RunFiles", "Checkpoints",
         "Model", "ModelSpec", "JSON", "RunConfiguration", "Schedules", "Training", "Workload",
       ]),
     tests("ProjectTests", ["RunConfiguration"]),

@@ -42,6 +42,13 @@ static inline double dsv3_birth_time(const char *path) {
 /* Sleeping threads wake on time instead of 50 us late. */
 static inline void dsv3_exact_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 
+/* This process is killed when its parent ends. Whether the parent is still the one it was; if it had
+   ended before the first line here, MPI finds nobody to speak to. */
+static inline int dsv3_die_with_parent(void) {
+  pid_t parent = getppid();
+  return prctl(PR_SET_PDEATHSIG, 9UL /* SIGKILL */, 0UL, 0UL, 0UL) == 0 && getppid() == parent;
+}
+
 /* The doorbell of waiting ranks: 32-bit words in memory that several processes map, and a futex on
    them (not the private kind). Everything is sequentially consistent: ringer and sleeper each write
    one word and read the other's. */

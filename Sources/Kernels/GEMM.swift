@@ -4,7 +4,10 @@ internal import COpenBLAS
 
 package enum BLAS {
   /// One thread for this process: a rank is one GPU, and thread pools of 16 ranks would fight.
-  package static func useOneThread() { openblas_set_num_threads(1) }
+  package static func useOneThread() {
+    openblas_set_num_threads(1)
+    _ = workspace
+  }
 
   /// The kernel set OpenBLAS chose for this CPU, e.g. "SkylakeX".
   package static var coreName: String { String(cString: openblas_get_corename()) }

@@ -89,7 +89,10 @@ package final class BeatWriter {
     let file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard file >= 0 else { throw RunFileError("write", path) }
     defer { close(file) }
-    guard posix_fallocate(file, 0, off_t(BeatLayout.bytes)) == 0,
+    // Returns its error, where others set errno. A page that isn't there would be a SIGBUS later.
+    let shortage = posix_fallocate(file, 0, off_t(BeatLayout.bytes))
+    if shortage != 0 { errno = shortage }
+    guard shortage == 0,
       let memory = mmap(nil, BeatLayout.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0),
       memory != MAP_FAILED
     else { throw RunFileError("write", path) }

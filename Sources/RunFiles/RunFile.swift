@@ -17,8 +17,11 @@ package enum RunFile {
     return bytes
   }
 
-  /// Writes a file so that it is there whole or as before, also after a crash of the machine.
-  package static func replace(_ path: String, with bytes: [UInt8]) throws(RunFileError) {
+  /// Writes a file so that it is there whole or as before, also after a crash of the machine; not
+  /// after that, but without the wait for the disk, when `isDurable` is false.
+  package static func replace(
+    _ path: String, with bytes: [UInt8], isDurable: Bool = true
+  ) throws(RunFileError) {
     let partial = "\(path).\(getpid()).partial"
     let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard file >= 0 else { throw RunFileError("write", path) }
@@ -31,7 +34,7 @@ package enum RunFile {
       guard count > 0 else { break }
       done += count
     }
-    let isWritten = done == bytes.count && fsync(file) == 0
+    let isWritten = done == bytes.count && (!isDurable || fsync(file) == 0)
     let failure = RunFileError("write", path)
     guard close(file) == 0, isWritten else {
       unlink(partial)

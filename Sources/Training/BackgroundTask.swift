@@ -72,6 +72,16 @@ final class BackgroundTask {
     sem_post(handover.asked)
   }
 
+  /// Whether the task is done, or was not started. Doesn't wait.
+  var isDone: Bool {
+    guard isRunning else { return true }
+    while sem_trywait(handover.done) != 0 {
+      if errno != EINTR { return false }
+    }
+    isRunning = false
+    return true
+  }
+
   /// Returns when the task is done; at once when it was not started.
   func wait() {
     guard isRunning else { return }

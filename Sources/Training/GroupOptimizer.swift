@@ -156,11 +156,31 @@ package final class GroupOptimizer {
     try communicator.allGather(values.buffer, shards: shards)
   }
 
-  /// The two moments of the own shard in FP32, which holds BF16 exactly.
-  package var loadedMoments: [Tensor] {
+  /// Copies the two moments of the own shard, each [own], in FP32, which holds BF16 exactly.
+  package func copyMoments(
+    first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>
+  ) {
     switch moments {
-    case .fp32(let first, let second): [first, second]
-    case .bf16(let first, let second): [first.load(), second.load()]
+    case .fp32(let ownFirst, let ownSecond):
+      first.update(from: ownFirst.base, count: own.count)
+      second.update(from: ownSecond.base, count: own.count)
+    case .bf16(let ownFirst, let ownSecond):
+      NumberFormat.bf16.decode(ownFirst.codes, count: own.count, into: first)
+      NumberFormat.bf16.decode(ownSecond.codes, count: own.count, into: second)
+    }
+  }
+
+  /// The weights that the own shard has a part of: name, which of the weight's elements, and where
+  /// they begin in the shard.
+  package var ownParts: [(weight: String, elements: Range<Int>, start: Int)] {
+    group.parameters.compactMap { parameter in
+      let whole = parameter.offset..<parameter.offset + parameter.shape.count
+      let part = whole.clamped(to: own)
+      guard !part.isEmpty else { return nil }
+      return (
+        parameter.name, part.lowerBound - parameter.offset..<part.upperBound - parameter.offset,
+        part.lowerBound - own.lowerBound
+      )
     }
   }
 

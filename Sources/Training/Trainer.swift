@@ -26,6 +26,10 @@ package final class Trainer {
   package private(set) var memory = CountedMemory()
   /// Whether the steps from now on are recorded; the same on all ranks.
   package var recording = RecordingMode.off
+  /// Asked at the end of each step for what this rank has to tell.
+  package var news: () -> StepNews = { StepNews() }
+  /// What all ranks told at the end of the last step.
+  package private(set) var heard = StepNews()
   /// On rank 0, what all ranks did in the last step, if it was recorded.
   package private(set) var lastWorkload: Workload?
   /// Tokens of each expert in the last step, over the whole batch.
@@ -133,9 +137,9 @@ package final class Trainer {
     record.infinibandBytes = bytes[1]
     record.dispatchBytes = bytes[2]
     lastWorkload = try recorder.flatMap { try collector.collect($0, shape: shape(of: step)) }
-    let peaks = try world.allReduceMax([
-      Double(peakActivations.toInput), Double(collector.differing ?? -1),
-    ])
+    let peaks = try world.allReduceMax(
+      [Double(peakActivations.toInput), Double(collector.differing ?? -1)] + news().numbers)
+    heard = StepNews(numbers: peaks[2...])
     if peaks[1] >= 0 {
       throw TrainingError.recordsDiffer(step: record.step, pipelineRank: Int(peaks[1]))
     }
@@ -202,7 +206,9 @@ package final class Trainer {
       let source = batches(first: first, heldOutLimit: windows)
       sum += try executor.run(forward, scales: none) { source.heldOut($0) }.main
     }
+    clock.beat?.wait(.collective)
     let total = try world.allReduceSum([sum])[0]
+    clock.beat?.proceed()
     return total / Double(windows * setup.plan.sequenceLength)
   }
 

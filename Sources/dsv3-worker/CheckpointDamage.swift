@@ -1,6 +1,7 @@
 // Damage to the newest checkpoint, as a failing disk does it: a bit of one of its files is another,
 // or a file ends too early.
 
+import Checkpoints
 import Glibc
 import RunFiles
 import Training

@@ -2,6 +2,7 @@
 // in a phase that all ranks go through, the lowest one says why and all leave with its code.
 
 import CSystem
+import Glibc
 import MessagePassing
 import Model
 import ModelSpec
@@ -16,8 +17,14 @@ struct AgreedFailure: Error {
   let code: Int32
 }
 
-/// The message and the sysexits code of an error of any room.
+/// The message and the sysexits code of an error of any room. Whatever could not be done for lack
+/// of memory, such as mapping a file, has one code.
 func explain(_ error: any Error) -> (message: String, code: Int32) {
+  let (message, code) = explainByRoom(error)
+  return (message, message.contains(String(cString: strerror(ENOMEM))) ? 71 : code)
+}
+
+private func explainByRoom(_ error: any Error) -> (message: String, code: Int32) {
   switch error {
   case let error as ConfigurationError: (error.description, error.exitCode)
   case let error as ModelSpecError: (error.description, error.exitCode)

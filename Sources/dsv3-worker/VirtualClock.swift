@@ -41,9 +41,12 @@ final class VirtualClock {
     }
     if isShown {
       shown = ActivityClock.now()
-      try RunFile.replace(directory.report, with: json(report, record, step).text())
+      // Pictures for whoever looks: the next ones come soon.
       try RunFile.replace(
-        directory.timeline, with: TimelineFile.json(step: record.step, outcome).line())
+        directory.report, with: json(report, record, step).text(), isDurable: isLast)
+      try RunFile.replace(
+        directory.timeline, with: TimelineFile.json(step: record.step, outcome).line(),
+        isDurable: isLast)
     }
     return VirtualFigures(
       stepSeconds: report.step.seconds, tokensPerSecond: report.tokensPerSecond,

@@ -2,6 +2,7 @@
 // whose failure all ranks learn of.
 
 import CSystem
+import Checkpoints
 import Glibc
 import MessagePassing
 import Model
@@ -11,7 +12,8 @@ import RunFiles
 import Schedules
 import Training
 
-func runWorker(_ options: ParsedOptions, _ job: Job) throws {
+/// Returns the exit code.
+func runWorker(_ options: ParsedOptions, _ job: Job) throws -> Int32 {
   let world = job.world
   let configuration = try job.agreed { try loadConfiguration(options) }
   let (spec, schedule) = try job.agreed {
@@ -45,10 +47,20 @@ func runWorker(_ options: ParsedOptions, _ job: Job) throws {
   let pricing: StepPricing = { try virtualClock.price($0, $1, isLast: $2) }
   var run = TrainingRun(
     trainer, directory: directory, options: runOptions(options, configuration), log: job.log,
-    phase: { try job.agreed($0) }, price: pricing, say: { print($0, to: dsv3_stdout()) })
-  try job.everywhere { try run.perform() }
+    phase: { try job.agreed($0) }, price: pricing, requests: Signals.listen(),
+    say: { print($0, to: dsv3_stdout()) })
+  let end = try job.everywhere { try run.perform() }
   job.beat?.enter(.finished)
+  guard case .stopped(let step) = end else { return 0 }
+  let message =
+    "stopped on request after step \(step): --resume --run-dir \(directory.path) goes on"
+  try job.agreed { try job.log?.write(message + "\n") }
+  if world.rank == 0 { print(message, to: dsv3_stdout()) }
+  return exitCodeOfStop
 }
+
+/// EX_TEMPFAIL of sysexits: come again.
+private let exitCodeOfStop: Int32 = 75
 
 private func loadConfiguration(_ options: ParsedOptions) throws -> RunConfiguration {
   if let operand = options.operands.first {
@@ -65,7 +77,7 @@ private func loadConfiguration(_ options: ParsedOptions) throws -> RunConfigurat
     }
     // A run that isn't there is missing, whatever else may be wrong.
     let run = RunDirectory(path: directory)
-    _ = try CheckpointFolder(path: run.checkpoints).newest()
+    _ = try CheckpointFolder(path: run.checkpoints).candidates()
     path = path ?? Resumption.configuration(of: run)
   }
   var configuration = try RunConfiguration.load(path: path, overrides: overrides)

@@ -6,7 +6,7 @@ let rootCommand = Command(
     "trains on many ranks; simulates steps on a virtual cluster; looks into models and schedules",
   subcommands: [
     launchCommand, monitorCommand, dashboardCommand, runsCommand, logsCommand, compareCommand,
-    injectCommand,
+    checkpointCommand, injectCommand,
     simulateCommand, replayCommand, evaluateCommand, configCommand, presetsCommand, scheduleCommand,
     networkCommand, calibrateCommand, numericsCommand, benchesCommand,
   ])

@@ -39,7 +39,7 @@ import Testing
   @Test(arguments: [
     ([], "a command is missing"),
     (["evalute"], "there is no command 'evalute'; did you mean 'evaluate'?"),
-    (["zzz"], "there are launch, inject, simulate"),
+    (["zzz"], "there are launch, inject, dashboard"),
     (["schedule"], "a command is missing"),
     (["schedule", "analyse"], "did you mean 'analyze'?"),
     (["--vresion"], "did you mean '--version'?"),

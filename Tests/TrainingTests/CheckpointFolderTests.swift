@@ -1,6 +1,7 @@
 // The folder of checkpoints, the division of weights over its files, and the cutting of metrics:
 // what can be told without a job.
 
+import Checkpoints
 import Glibc
 import Model
 import ModelSpec
@@ -14,6 +15,8 @@ struct CheckpointFolderTests {
   private var folder: CheckpointFolder { CheckpointFolder(path: files("checkpoints")) }
 
   private func write(step: Int, keep: Int) throws {
+    try folder.begin(step: step)
+    // Any rank may come first.
     try folder.begin(step: step)
     files.write("checkpoints/.step-\(step).partial/state.json", "{}")
     try folder.complete(step: step, keep: keep)
@@ -36,10 +39,32 @@ struct CheckpointFolderTests {
   @Test func whatWasGivenUpGoesAndLeftoversToo() throws {
     for step in [3, 6, 9] { try write(step: step, keep: 3) }
     files.write("checkpoints/.step-7.partial/model-00001-of-00002.safetensors", "torn")
+    try folder.clear()
+    #expect(access(folder.partial(step: 7), F_OK) != 0)
     // Gone back to step 3 by hand and trained on: 6 and 9 are of another past.
     try write(step: 5, keep: 3)
     #expect(try folder.steps() == [3, 5])
-    #expect(access(folder.partial(step: 7), F_OK) != 0)
+  }
+
+  @Test func checkpointsOfAnEarlierRunAreNoneToFallBackOn() throws {
+    for step in [2, 4, 6] { try write(step: step, keep: 3) }
+    try folder.forgetLatest()
+    try folder.begin(step: 5)
+    try folder.complete(step: 5, keep: 3, foreign: [2, 4, 6])
+    #expect(try folder.steps() == [5])
+    #expect(try folder.candidates() == [folder.checkpoint(step: 5)])
+  }
+
+  @Test func candidatesAreTheNewestThatLatestKnowsAndThoseBefore() throws {
+    for step in [3, 6, 9, 12] { try write(step: step, keep: 4) }
+    unlink(folder.latest)
+    files.link("checkpoints/latest", to: "step-9")
+    #expect(try folder.candidates() == [9, 6, 3].map(folder.checkpoint(step:)))
+    unlink(folder.latest)
+    #expect(throws: CheckpointError.self) { try folder.candidates() }
+    // Moved away by hand: it is named, and those before it are there.
+    files.link("checkpoints/latest", to: "step-7")
+    #expect(try folder.candidates() == [7, 6, 3].map(folder.checkpoint(step:)))
   }
 
   @Test func aCheckpointIsReplacedByANewOneOfTheSameStep() throws {

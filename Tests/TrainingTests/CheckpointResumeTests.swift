@@ -1,6 +1,7 @@
 // Going on from a checkpoint is as if the run had never stopped: bit for bit in every figure and
 // in the next checkpoint.
 
+import Checkpoints
 import Glibc
 import Model
 import ModelSpec
@@ -64,6 +65,56 @@ extension JobTests {
       let before = try #require(begin.split(separator: " ").compactMap { Double($0) }.first)
       // The printed four digits may round either way.
       #expect(abs(before - loss) < 1.5e-4)
+    }
+
+    /// Each is begun while the one before may still be on its way to disk.
+    @Test func checkpointOfEveryStepIsWhole() throws {
+      let run = SmallRun()
+      let frequent = try Worker.run(
+        run.fresh + ["--set", "checkpoint={every: 1, keep: 6}"])
+      try #require(frequent.code == 0, "\(frequent.errors)")
+      #expect(frequent.output.contains("\nCheckpoints: 6, which held the steps up for "))
+      let folder = CheckpointFolder(path: run.file("checkpoints"))
+      #expect(try folder.steps() == [1, 2, 3, 4, 5, 6])
+      for step in 1...6 {
+        #expect(CheckpointManifest.damage(in: folder.checkpoint(step: step)) == nil)
+        #expect(try CheckpointState(checkpoint: folder.checkpoint(step: step)).stepsDone == step)
+      }
+      let rare = SmallRun()
+      try #require(try Worker.run(rare.fresh).code == 0)
+      for step in [3, 6] {
+        let contents = try run.contents(ofStep: step)
+        #expect(contents.keys.contains("manifest.json"))
+        // The text, and with it the model, is that of another directory: the same all the same.
+        #expect(try rare.contents(ofStep: step) == contents)
+      }
+    }
+
+    /// 4 ranks, then 1, then 2: as the run that stayed on 4.
+    @Test func runGoesOnInAnotherLayout() throws {
+      let run = SmallRun()
+      try #require(try Worker.run(run.fresh).code == 0)
+      let losses = try run.losses()
+      let other = SmallRun()
+      try #require(try Worker.run(other.fresh + ["--steps", "6"]).code == 0)
+      try other.goBack(from: 6, to: 3)
+      let alone = try Worker.run(
+        other.resume + [
+          "--set", "layout={pipeline: 1, data: 1, expert: 1}", "--set", "schedule.name=gpipe",
+          "--set", "schedule.microbatches=8", "--set", "checkpoint.every=5",
+        ], ranks: 1)
+      try #require(alone.code == 0, "\(alone.errors)")
+      for note in [
+        "layout.pipeline was 2 and is 1", "layout.expert was 2 and is 1",
+        "schedule.name was dualpipe and is gpipe", "schedule.microbatches was 4 and is 8",
+      ] { #expect(alone.output.contains("note: \(note) from here on")) }
+      try other.goBack(from: 6, to: 5)
+      let two = try Worker.run(
+        other.resume + ["--set", "layout.data=2", "--set", "schedule.microbatches=4"], ranks: 2)
+      try #require(two.code == 0, "\(two.errors)")
+      let own = try other.losses()
+      #expect(own.count == 6)
+      for (a, b) in zip(own, losses) { #expect(abs(a - b) <= 1e-5 * b) }
     }
 
     @Test func longerRunGoesOnAndSaysWhatChanges() throws {

@@ -86,6 +86,14 @@ enum Worker {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, files("out"), flags, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, files("err"), flags, 0o600)
+    // The threads of tests block signals, which a child would inherit.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     // An environment of its own: these tests may themselves be a process of Open MPI.
     let variables = ["PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR"].compactMap { (name: String) in
       getenv(name).map { "\(name)=\(String(cString: $0))" }
@@ -94,7 +102,7 @@ enum Worker {
     var child: pid_t = 0
     let code = withStrings(command) { command in
       withStrings(variables) { variables in
-        posix_spawn(&child, "/usr/bin/env", &actions, nil, command, variables)
+        posix_spawn(&child, "/usr/bin/env", &actions, &attributes, command, variables)
       }
     }
     try #require(code == 0, "\(String(cString: strerror(code)))")
@@ -160,6 +168,19 @@ struct SmallRun {
       line.split(separator: ",").filter { field in
         !machine.contains { field.contains("\"\($0)\"") }
       }.joined(separator: ",")
+    }
+  }
+
+  /// Whole lines of metrics.jsonl, 0 when there is no such file.
+  var steps: Int {
+    ((try? readSmallFile(file("metrics.jsonl"))) ?? []).count { $0 == UInt8(ascii: "\n") }
+  }
+
+  /// The losses in metrics.jsonl.
+  func losses() throws -> [Double] {
+    try text(of: file("metrics.jsonl")).split(separator: "\n").compactMap { line in
+      line.split(separator: ",").first { $0.contains("\"loss\"") }
+        .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }
     }
   }
 

@@ -1,6 +1,7 @@
 // The running mean of the weights: against one that is taken slowly beside the training, against
 // its definition, on ranks against one process, and over a checkpoint.
 
+import Checkpoints
 import Kernels
 import MPITestSupport
 import MessagePassing

@@ -79,7 +79,7 @@ enum PageAppScript {
       const paused = !isPaused();
       pause.setAttribute('aria-pressed', String(paused));
       say(pause, paused ? 'Paused' : 'Pause');
-      if (!paused) look();
+      if (paused) clearTimeout(timer); else look();
     });
     document.addEventListener('visibilitychange', () => { if (!document.hidden) look(); });
     window.addEventListener('hashchange', open);

@@ -3,16 +3,18 @@
 enum PageChartScript {
   static let text = #"""
     import { h, s, say, table, Disclosure } from './dom.js';
-    import { bounds, nearest, ticks, wholeTicks } from './scale.js';
+    import { bounds, logTicks, nearest, smoothed, ticks, wholeTicks } from './scale.js';
     import { exact, whole } from './format.js';
 
-    const edge = { left: 54, right: 14, top: 8, bottom: 22 };
-    const height = 190;
+    const edge = { left: 50, right: 14, top: 8, bottom: 22 };
+    const height = 176;
 
     export class Chart {
       /** `series`: [{key, name}], at most two; `format` is for values and the axis. */
-      constructor({ title, series, format, fromZero = false }) {
-        Object.assign(this, { title, series, format, fromZero });
+      constructor({ title, series, format, fromZero = false, mayBeLog = false,
+        isNoisy = true }) {
+        Object.assign(this, { title, series, format, fromZero, mayBeLog, isNoisy });
+        [this.isLog, this.isSmooth] = [false, false];
         this.data = { step: [] };
         this.keys = series.map((one, index) => h('b', { 'data-latest': one.key }, '–'));
         this.svg = s('svg', {
@@ -35,8 +37,11 @@ enum PageChartScript {
         this.data = data;
         this.element.hidden = !this.series.some((one) =>
           (data[one.key] ?? []).some((value) => value !== null));
-        this.series.forEach((one, index) =>
-          say(this.keys[index], this.format(data[one.key]?.at(-1))));
+        this.series.forEach((one, index) => {
+          const value = data[one.key]?.at(-1);
+          say(this.keys[index], this.format(value));
+          Object.assign(this.keys[index].dataset, { value, step: data.step.at(-1) });
+        });
         this.draw();
         this.values.update();
       }
@@ -46,13 +51,17 @@ enum PageChartScript {
         const steps = this.data.step;
         if (width === 0 || steps.length === 0) return;
         const lines = this.series.map((one) => this.data[one.key] ?? []);
-        const range = bounds(lines.flat(), this.fromZero);
+        const isLog = this.isLog && this.mayBeLog
+          && lines.flat().every((value) => value === null || value > 0);
+        const scale = (value) => isLog && value !== null ? Math.log10(value) : value;
+        const range = bounds(lines.flat().map(scale), this.fromZero && !isLog);
         if (!range) return;
         const [low, high] = range;
         const [first, last] = [steps[0], Math.max(steps.at(-1), steps[0] + 1)];
         const [right, bottom] = [width - edge.right, height - edge.bottom];
         this.x = (step) => edge.left + (step - first) / (last - first) * (right - edge.left);
-        this.y = (value) => bottom - (value - low) / (high - low) * (bottom - edge.top);
+        this.y = (value) => bottom - (scale(value) - low) / (high - low) * (bottom - edge.top);
+        const marks = isLog ? logTicks(10 ** low, 10 ** high) : ticks(low, high, 4);
         this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
         const label = this.series.map((one, index) =>
           `${one.name} ${this.format(lines[index].at(-1))}`).join(', ');
@@ -61,7 +70,7 @@ enum PageChartScript {
           + 'Left and right arrows read single steps.');
         this.mark = s('g');
         this.svg.replaceChildren(
-          ...ticks(low, high, 4).flatMap((value) => [
+          ...marks.flatMap((value) => [
             s('line', { class: 'grid', x1: edge.left, x2: right, y1: this.y(value),
               y2: this.y(value) }),
             s('text', { x: edge.left - 7, y: this.y(value) + 4, 'text-anchor': 'end' },
@@ -78,8 +87,11 @@ enum PageChartScript {
         const name = index ? ' two' : '';
         const end = values.findLastIndex((value) => value !== null);
         if (end < 0) return [];
+        const path = (shown, more = '') => s('path',
+          { class: `line${name}${more}`, d: this.path(steps, shown, width) });
         return [
-          s('path', { class: `line${name}`, d: this.path(steps, values, width) }),
+          ...(this.isSmooth && this.isNoisy
+            ? [path(values, ' faint'), path(smoothed(values))] : [path(values)]),
           s('circle', { class: `dot${name}`, r: 3.5, cx: this.x(steps[end]),
             cy: this.y(values[end]) })];
       }

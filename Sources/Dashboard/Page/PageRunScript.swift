@@ -11,17 +11,17 @@ enum PageRunScript {
     import * as panels from './panels.js';
 
     const charts = [
-      { title: 'Loss', format: number,
+      { title: 'Loss', format: number, mayBeLog: true,
         series: [{ key: 'loss', name: 'main' }, { key: 'mtp_loss', name: 'MTP' }] },
       { title: 'Throughput, tokens/s', format: large, fromZero: true,
         series: [{ key: 'tokens_per_second', name: 'tokens/s' }] },
-      { title: 'Gradient norm', format: number, fromZero: true,
+      { title: 'Gradient norm', format: number, fromZero: true, mayBeLog: true,
         series: [{ key: 'grad_norm', name: 'norm' }] },
-      { title: 'Learning rate', format: number, fromZero: true,
+      { title: 'Learning rate', format: number, fromZero: true, isNoisy: false,
         series: [{ key: 'learning_rate', name: 'rate' }] },
       { title: 'Simulated step', format: seconds,
         series: [{ key: 'virtual_step_seconds', name: 'step' },
-          { key: 'exposed_communication_seconds', name: 'exposed communication' }] },
+          { key: 'exposed_communication_seconds', name: 'exposed' }] },
       { title: 'Simulated efficiency', format: percent, fromZero: true,
         series: [{ key: 'mfu', name: 'MFU' }, { key: 'bubble_fraction', name: 'bubble' }] },
       { title: 'Fullest expert over mean', format: number,
@@ -77,12 +77,22 @@ enum PageRunScript {
           h('div', { class: 'head' }, h('h1', {}, this.name), this.state, this.when, this.reason),
           this.progress, this.tileList,
           h('section', { class: 'panel', 'aria-labelledby': 'charts' },
-            h('header', {}, h('h2', { id: 'charts' }, 'Training')),
+            h('header', {}, h('h2', { id: 'charts' }, 'Training'), h('span', { class: 'tools' },
+              this.choice('Smooth', 'isSmooth'), this.choice('Logarithmic loss', 'isLog'))),
             h('div', { class: 'charts' }, this.charts.map((one) => one.element))),
           timeline.element, loads.element,
           h('div', { class: 'pair' }, h('div', {}, time.element, links.element),
             h('div', {}, memory.element, ranks.element)),
           events.element, config.element);
+      }
+
+      /** A button that changes how the charts are drawn. */
+      choice(text, key) {
+        return h('button', { type: 'button', 'aria-pressed': 'false', click: (event) => {
+          const isOn = event.target.getAttribute('aria-pressed') !== 'true';
+          event.target.setAttribute('aria-pressed', String(isOn));
+          for (const chart of this.charts) { chart[key] = isOn; chart.draw(); }
+        } }, text);
       }
 
       /** One look; whether more is to come. */

@@ -27,9 +27,10 @@ enum PageRunStyle {
     .panel .note { color: var(--muted); font-size: .85rem; }
     .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
       gap: 0 1.1rem; }
-    .charts { display: grid; gap: 1.1rem 1.6rem;
-      grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); }
+    .charts { display: grid; gap: 1.2rem 1.4rem;
+      grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
 
+    .scroll + .scroll { margin-top: .9rem; }
     details { margin-top: .5rem; font-size: .85rem; }
     summary { color: var(--muted); cursor: pointer; width: fit-content; }
     details .scroll { max-height: 22rem; overflow: auto; margin-top: .35rem; }

@@ -16,6 +16,30 @@ enum PageScaleScript {
       return found;
     }
 
+    /** Few digits times powers of ten; round numbers where that is too few. */
+    export function logTicks(low, high) {
+      const found = [];
+      for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++) {
+        for (const factor of [1, 2, 3, 5, 7]) {
+          const value = Number((factor * 10 ** power).toPrecision(3));
+          if (value >= low && value <= high) found.push(value);
+        }
+      }
+      const each = Math.ceil(found.length / 6);
+      return found.length > 1 ? found.filter((_, place) => place % each === 0)
+        : ticks(low, high, 4);
+    }
+
+    /** A running mean that forgets a tenth with each value. */
+    export function smoothed(values) {
+      let [sum, weight] = [0, 0];
+      return values.map((value) => {
+        if (value === null || value === undefined) return null;
+        [sum, weight] = [0.9 * sum + 0.1 * value, 0.9 * weight + 0.1];
+        return sum / weight;
+      });
+    }
+
     /** Steps are whole. */
     export function wholeTicks(low, high, count) {
       return [low, ...ticks(low, high, Math.min(count, high - low)).filter((value) =>

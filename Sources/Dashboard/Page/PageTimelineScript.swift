@@ -86,8 +86,8 @@ enum PageTimelineScript {
             s('text', { x: left - 8, y: place * lane + lane / 2 + 4, 'text-anchor': 'end' },
               `rank ${row.rank}`),
             s('text', { x: width - right + 8, y: place * lane + lane / 2 + 4 },
-              `${percent(this.idle(row), 2)} idle`)]),
-          ...ticks(this.from, this.from + this.span, this.width / 110).map((time) => s('text',
+              `${percent(this.busy(row), 2)} busy`)]),
+          ...ticks(this.from, this.from + this.span, this.width / 85).map((time) => s('text',
             { x: x(time), y: bottom + 15, 'text-anchor': 'middle' }, seconds(time))),
           shown);
       }
@@ -125,9 +125,9 @@ enum PageTimelineScript {
         }
       }
 
-      idle(row) {
-        const busy = row.spans.reduce((sum, one) => sum + one.end - one.start, 0);
-        return Math.max(0, 1 - busy / this.total);
+      /** Share of the step in which the rank is at an action; the rest it waits. */
+      busy(row) {
+        return row.spans.reduce((sum, one) => sum + one.end - one.start, 0) / this.total;
       }
 
       describe(row, one) {
@@ -218,7 +218,8 @@ enum PageTimelineScript {
       /** Goes to the next action of this rank, or the one at the same time of another. */
       step(ranks, actions) {
         const rows = this.data.ranks;
-        const now = this.middle();
+        if (!this.chosen) [ranks, actions] = [0, 0];
+        const now = this.chosen ? this.middle() : this.from;
         const place = Math.max(0, Math.min(rows.length - 1, (this.chosen?.place ?? 0) + ranks));
         const spans = rows[place].spans;
         if (spans.length === 0) return;
@@ -239,9 +240,9 @@ enum PageTimelineScript {
         const rows = this.data.ranks.map((row) => [`rank ${row.rank}`,
           ...kinds.map((kind) => h('span', {}, seconds(row.spans.reduce((sum, one) =>
             one.kind === kind ? sum + one.end - one.start : sum, 0)))),
-          h('span', {}, percent(this.idle(row)))]);
+          h('span', {}, percent(this.busy(row)))]);
         return table(`Virtual time of step ${this.data.step} by what a rank does`,
-          ['', ...kinds.map((kind) => names[kind]), 'idle'], rows);
+          ['', ...kinds.map((kind) => names[kind]), 'busy'], rows);
       }
     }
 

@@ -10,10 +10,21 @@ final class FileWriter {
   private let partial: String
   private var descriptor: Int32
 
+  private let isDurable: Bool
+  private let observe: (UnsafeRawBufferPointer) -> Void
+
   /// Creates `path` + ".partial", replacing one that an interrupted write has left; opens `path`
   /// if it is a device or a pipe.
-  init(path: String) throws(CheckpointError) {
+  /// - Parameters:
+  ///   - isDurable: the file's bytes are on the disk when `finish()` returns.
+  ///   - observe: sees all bytes in their order, as they are handed to the system.
+  init(
+    path: String, isDurable: Bool = false,
+    observe: @escaping (UnsafeRawBufferPointer) -> Void = { _ in }
+  ) throws(CheckpointError) {
     self.path = path
+    self.isDurable = isDurable
+    self.observe = observe
     var status = stat()
     let isSpecial =
       stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
@@ -29,14 +40,15 @@ final class FileWriter {
   }
 
   func write(_ bytes: [UInt8]) throws(CheckpointError) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      rest = rest.dropFirst(try accepted(count))
+    var failure: CheckpointError?
+    bytes.withUnsafeBytes { bytes in
+      do throws(CheckpointError) { try write(bytes) } catch { failure = error }
     }
+    if let failure { throw failure }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+    observe(bytes)
     var rest = bytes[...]
     while !rest.isEmpty {
       let chunk = UnsafeRawBufferPointer(rebasing: rest)
@@ -47,10 +59,12 @@ final class FileWriter {
 
   /// Closes the file and gives it its name.
   func finish() throws(CheckpointError) {
-    let closed = close(descriptor)
-    let code = errno
+    let isSynced = !isDurable || fsync(descriptor) == 0
+    var code = errno
+    let isClosed = close(descriptor) == 0
+    if isSynced { code = errno }
     descriptor = -1
-    guard closed == 0 else {
+    guard isSynced, isClosed else {
       removePartial()
       throw .system("write", partial, code: code)
     }

@@ -15,7 +15,8 @@ extension HuggingFaceDirectory {
   /// `spec`, or a file cannot be written.
   package static func write(
     spec: ModelSpec, tensors: [SafeTensors.Tensor], to path: String,
-    maxShardBytes: Int = 5_000_000_000, spelling: ConfigSpelling = .released
+    maxShardBytes: Int = 5_000_000_000, spelling: ConfigSpelling = .released,
+    dtype: String = "float32"
   ) throws(CheckpointError) {
     let ordered = try inOrder(tensors, of: spec, path)
     try createDirectory(path)
@@ -30,7 +31,7 @@ extension HuggingFaceDirectory {
       try file.finish()
     }
     let file = try FileWriter(path: "\(path)/\(config)")
-    try file.write(spec.configJSON(spelling: spelling))
+    try file.write(spec.configJSON(spelling: spelling, dtype: dtype))
     try file.finish()
     try removeOlder(in: path, keeping: Set(names + (shards.count > 1 ? [index] : [])))
   }

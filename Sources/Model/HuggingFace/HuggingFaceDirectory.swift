@@ -101,7 +101,7 @@ extension CheckpointError {
 
 extension HuggingFaceDirectory {
   /// Names of the directory's entries, sorted.
-  static func fileNames(in path: String) throws(CheckpointError) -> [String] {
+  package static func fileNames(in path: String) throws(CheckpointError) -> [String] {
     guard let directory = opendir(path) else {
       let code = errno
       if code == ENOENT {

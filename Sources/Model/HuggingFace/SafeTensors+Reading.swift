@@ -45,6 +45,27 @@ extension SafeTensors {
     }
   }
 
+  /// Writes some elements of an F32 tensor, by their numbers in the row-major order, to
+  /// `destination`.
+  ///
+  /// Throws `CheckpointError` when there is no such tensor, it has another type or fewer elements.
+  package func copy(
+    _ name: String, elements: Range<Int>, into destination: UnsafeMutablePointer<Float>
+  ) throws(CheckpointError) {
+    let info = try info(name)
+    guard info.type == .f32 else { throw wrongType(info, "F32") }
+    guard elements.lowerBound >= 0, elements.upperBound <= info.elements else {
+      throw CheckpointError(
+        .badData, file: source, tensor: name,
+        message: "\(info.elements) elements where \(elements) are needed")
+    }
+    let first = info.bytes.lowerBound + 4 * elements.lowerBound
+    let bytes = UnsafeRawBufferPointer(
+      rebasing: mapping.bytes[first..<first + 4 * elements.count])
+    UnsafeMutableRawBufferPointer(start: destination, count: 4 * elements.count)
+      .copyMemory(from: bytes)
+  }
+
   /// Throws `CheckpointError` unless the tensor's type is one that `floats(_:)` converts.
   func requireFloats(_ info: Info) throws(CheckpointError) {
     guard [.f32, .f16, .bf16, .f64].contains(info.type) else {

@@ -11,6 +11,8 @@ extension SafeTensors {
       /// Not copied: the memory must stay as it is until the file is written.
       case buffer(UnsafeBufferPointer<Float>)
       case integers([Int])
+      /// Bytes of another type, little-endian, made when their turn to be written has come.
+      case stored(TensorType, () throws(CheckpointError) -> [UInt8])
     }
 
     package var name: String
@@ -21,53 +23,65 @@ extension SafeTensors {
       self.name = name
       self.shape = shape
       self.contents = contents
-      let elements =
+      let elements: Int? =
         switch contents {
         case .floats(let values): values.count
         case .buffer(let values): values.count
         case .integers(let values): values.count
+        case .stored: nil
         }
       precondition(
-        shape.reduce(1, *) == elements, "\(name) of shape \(shape) has \(elements) elements")
+        elements.map { $0 == shape.reduce(1, *) } ?? true,
+        "\(name) of shape \(shape) has \(elements ?? 0) elements")
     }
 
     var type: TensorType {
-      if case .integers = contents { .i64 } else { .f32 }
+      switch contents {
+      case .floats, .buffer: .f32
+      case .integers: .i64
+      case .stored(let type, _): type
+      }
     }
 
     /// Bytes the tensor takes in a file.
     package var byteCount: Int { shape.reduce(type.width, *) }
 
-    func withBytes<Failure: Error>(
-      _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
-    ) throws(Failure) {
-      var failure: Failure?
+    func withBytes(
+      _ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void
+    ) throws(CheckpointError) {
+      var failure: CheckpointError?
       func run(_ bytes: UnsafeRawBufferPointer) {
-        do throws(Failure) { try body(bytes) } catch { failure = error }
+        do throws(CheckpointError) { try body(bytes) } catch { failure = error }
       }
       switch contents {
       case .floats(let values): values.withUnsafeBytes(run)
       case .buffer(let values): run(UnsafeRawBufferPointer(values))
       case .integers(let values): values.withUnsafeBytes(run)
+      case .stored(_, let make):
+        let bytes = try make()
+        precondition(bytes.count == byteCount, "\(name) takes \(byteCount) bytes")
+        bytes.withUnsafeBytes(run)
       }
       if let failure { throw failure }
     }
   }
 
-  /// Writes `tensors` to the file at `path`, floats as F32 and integers as I64.
+  /// Writes `tensors` to the file at `path`, floats as F32 and integers as I64. `isDurable` and
+  /// `observe` are as in `FileWriter`.
   ///
   /// The order is that of Hugging Face's writer, wide elements first and then by name, so that
   /// each tensor is aligned to its element and the same tensors make the same bytes. Throws
   /// `CheckpointError` when the file cannot be written; then nothing stands under `path` that did
   /// not before.
   package static func write(
-    _ tensors: [Tensor], to path: String, metadata: [String: String] = ["format": "pt"]
+    _ tensors: [Tensor], to path: String, metadata: [String: String] = ["format": "pt"],
+    isDurable: Bool = false, observe: @escaping (UnsafeRawBufferPointer) -> Void = { _ in }
   ) throws(CheckpointError) {
     let ordered = tensors.sorted { ($1.type.width, $0.name) < ($0.type.width, $1.name) }
     for (first, second) in zip(ordered, ordered.dropFirst()) {
       precondition(first.name != second.name, "two tensors are called \(first.name)")
     }
-    let file = try FileWriter(path: path)
+    let file = try FileWriter(path: path, isDurable: isDurable, observe: observe)
     try file.write(header(of: ordered, metadata: metadata))
     for tensor in ordered {
       try tensor.withBytes { (bytes) throws(CheckpointError) in try file.write(bytes) }

@@ -1,6 +1,7 @@
 // Which rank writes which weights into which file of a checkpoint: each weight once, by the first
 // rank that holds it. A pure function of the placement, so rank 0 can write the index alone.
 
+internal import Checkpoints
 internal import JSON
 internal import Model
 internal import ModelSpec
@@ -31,18 +32,12 @@ package struct CheckpointShards {
     let writers = tensors.indices.filter { !tensors[$0].isEmpty }
     var files = [String?](repeating: nil, count: tensors.count)
     for (number, rank) in writers.enumerated() {
-      let parts = [number + 1, writers.count].map { Self.digits($0) }
+      let parts = [number + 1, writers.count].map { ShardFiles.digits($0) }
       files[rank] = "model-\(parts[0])-of-\(parts[1]).safetensors"
     }
     self.tensors = tensors
     self.files = files
     shapes = Dictionary(uniqueKeysWithValues: spec.parameters().map { ($0.name, $0.shape) })
-  }
-
-  /// Five digits, as Hugging Face numbers shards and run directories number ranks.
-  static func digits(_ number: Int) -> String {
-    let text = "\(number)"
-    return String(repeating: "0", count: max(0, 5 - text.count)) + text
   }
 
   /// `model.safetensors.index.json`.

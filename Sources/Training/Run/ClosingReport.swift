@@ -13,10 +13,12 @@ package struct ClosingReport {
   ///   - seconds: of the loop, by the wall's clock.
   ///   - activities: this rank's seconds of each activity in the loop.
   ///   - memory: of the fullest rank in the fullest step.
+  ///   - checkpoints: those that were begun in the loop.
   ///   - peaks: by pipeline rank, the most activations held.
   package init(
     _ world: Communicator, seconds: Double, activities: [Double], steps: Int, tokens: Int,
-    memory counted: CountedMemory, peaks: [ActivationPeaks], heldOut: HeldOutLosses
+    memory counted: CountedMemory, peaks: [ActivationPeaks], checkpoints: CheckpointWriter,
+    heldOut: HeldOutLosses
   ) throws {
     var rows: [(String, Spread)] = []
     for (activity, seconds) in zip(Activity.allCases, activities) {
@@ -24,6 +26,7 @@ package struct ClosingReport {
     }
     let memory = try world.spread(Double(Self.peakResidentBytes()))
     let loop = try world.spread(seconds).maximum
+    let heldUp = try world.spread(Double(checkpoints.nanosecondsHeldUp) / 1e9).maximum
     let rate = loop > 0 ? Double(tokens) / loop : 0
     var lines = [
       "",
@@ -42,6 +45,14 @@ package struct ClosingReport {
           + [spread.minimum, spread.mean, spread.maximum].map {
             "| " + TextFormat.fixed($0, 4, width: 9) + " "
           }.joined() + "| " + TextFormat.fixed(share, 1, width: 6))
+    }
+    if checkpoints.count > 0 {
+      let share = loop > 0 ? 100 * heldUp / loop : 0
+      lines += [
+        "",
+        "Checkpoints: \(checkpoints.count), which held the steps up for "
+          + "\(TextFormat.fixed(heldUp, 4)) s (\(TextFormat.fixed(share, 2))% of the loop)",
+      ]
     }
     lines += [
       "",

@@ -1,5 +1,6 @@
 // A run from its first step to its closing report: train, record, save, say.
 
+internal import Checkpoints
 internal import JSON
 internal import MessagePassing
 internal import ModelSpec
@@ -26,6 +27,13 @@ package struct RunOptions: Sendable {
 /// Prices a step's workload: with its record, and whether it is the run's last.
 package typealias StepPricing = (Workload, StepRecord, Bool) throws -> VirtualFigures
 
+/// How the loop ended.
+package enum RunEnd: Equatable, Sendable {
+  case finished
+  /// Somebody asked for it; there is a checkpoint of this step.
+  case stopped(step: Int)
+}
+
 package struct TrainingRun {
   private let trainer: Trainer
   private let directory: RunDirectory
@@ -37,6 +45,8 @@ package struct TrainingRun {
   private let say: (String) -> Void
   /// What a recorded step would have cost, on rank 0; nil when nobody asks.
   private let price: StepPricing?
+  private let requests: RunRequests
+  private let checkpoints: CheckpointWriter
   private var metrics: LogFile?
   private var loads: LogFile?
 
@@ -44,10 +54,12 @@ package struct TrainingRun {
   ///   - log: gets lines about this rank alone.
   ///   - phase: how ranks agree on failures of files.
   ///   - price: of each step's workload; called on rank 0 only. Steps are recorded if it is there.
+  ///   - requests: what this rank is asked for while it trains.
   ///   - say: prints; called on rank 0 only.
   package init(
     _ trainer: Trainer, directory: RunDirectory, options: RunOptions, log: LogFile? = nil,
-    phase: @escaping Phase, price: StepPricing? = nil, say: @escaping (String) -> Void
+    phase: @escaping Phase, price: StepPricing? = nil, requests: RunRequests = .none,
+    say: @escaping (String) -> Void
   ) {
     self.trainer = trainer
     self.directory = directory
@@ -55,15 +67,28 @@ package struct TrainingRun {
     self.log = log
     self.phase = phase
     self.price = price
+    self.requests = requests
+    checkpoints = CheckpointWriter(
+      trainer, to: CheckpointFolder(path: directory.checkpoints), keep: options.checkpointKeep,
+      phase: phase)
     trainer.recording = price == nil ? .off : .everyStep
     trainer.notesWeights = options.compareHolders > 0
     self.say = trainer.world.rank == 0 ? say : { _ in }
   }
 
   /// Trains to the end of the plan, from where the trainer stands. Collective.
-  package mutating func perform() throws {
+  @discardableResult
+  package mutating func perform() throws -> RunEnd {
     let firstStep = trainer.stepsDone
     try openMetrics()
+    try checkpoints.prepare(isResumed: firstStep > 0)
+    trainer.news = { [checkpoints, requests] in
+      var news = StepNews()
+      (news.isWriting, news.hasFailed) = checkpoints.status
+      news.request = requests.pending()
+      return news
+    }
+    defer { trainer.news = { StepNews() } }
     let before = firstStep == 0 ? try trainer.heldOutLoss() : nil
     if let before { say("held-out loss \(TextFormat.fixed(before, 4)) before training\n") }
     let start = ActivityClock.now()
@@ -84,14 +109,10 @@ package struct TrainingRun {
       try metrics?.write(record.json + "\n")
       if let load = trainer.lastLoad { try loads?.write(load.line(step: record.step) + "\n") }
       if !options.quiet { say(Self.line(record, of: trainer.progress.count) + "\n") }
-      if isCheckpointDue(last: end) {
-        try writeCheckpoint()
-      } else if options.compareHolders > 0,
-        trainer.stepsDone.isMultiple(of: options.compareHolders)
-      {
-        try trainer.checkHolders()
-      }
+      if try proceedWithCheckpoints(last: end) == .stop { return .stopped(step: record.step) }
     }
+    try checkpoints.finish()
+    try sayCheckpoint()
     trainer.clock.switch(to: .other)
     let seconds = Double(ActivityClock.now() - start) / 1e9
     let steps = trainer.stepsDone - firstStep
@@ -104,9 +125,10 @@ package struct TrainingRun {
     let report = try ClosingReport(
       trainer.world, seconds: seconds, activities: activities, steps: steps, tokens: tokens,
       memory: memory, peaks: try peaks.byPipelineRank(trainer.setup.layout, trainer.world),
-      heldOut: heldOut)
+      checkpoints: checkpoints, heldOut: heldOut)
     say(report.text)
     try writeSummaries(heldOut)
+    return .finished
   }
 
   private func writeSummaries(_ heldOut: HeldOutLosses) throws {
@@ -140,18 +162,44 @@ package struct TrainingRun {
     return trainer.stepsDone == last || trainer.stepsDone.isMultiple(of: options.checkpointEvery)
   }
 
-  private func writeCheckpoint() throws {
-    // What differs from rank to rank must not be gone on from.
-    try trainer.checkHolders()
-    let start = ActivityClock.now()
-    trainer.clock.beat?.enter(.checkpoint)
-    let checkpoint = try Checkpoint.write(
-      trainer, to: CheckpointFolder(path: directory.checkpoints), keep: options.checkpointKeep,
-      phase: phase)
-    let seconds = Double(ActivityClock.now() - start) / 1e9
-    let line = "checkpoint \(checkpoint.path) in \(TextFormat.fixed(seconds, 2)) s\n"
-    if !options.quiet { say(line) }
-    try phase { try log?.write(line) }
+  /// After a step: completes a checkpoint that is written and begins one that is due or asked for.
+  /// Returns what was asked for; if that is to stop, everything is written.
+  private func proceedWithCheckpoints(last: Int) throws -> RunRequest {
+    let heard = trainer.heard
+    try checkpoints.proceed(isAnyWriting: heard.isWriting, hasAnyFailed: heard.hasFailed)
+    try sayCheckpoint()
+    let request = heard.request
+    if request != .none { requests.settle() }
+    if request != .none || isCheckpointDue(last: last) {
+      // What differs from rank to rank must not be gone on from.
+      try trainer.checkHolders()
+      trainer.clock.beat?.enter(.checkpoint)
+      let before = checkpoints.nanosecondsHeldUp
+      try checkpoints.begin(trainer)
+      let seconds = Double(checkpoints.nanosecondsHeldUp - before) / 1e9
+      try phase {
+        try log?.write(
+          "checkpoint of step \(trainer.stepsDone) held the steps up for "
+            + "\(TextFormat.fixed(seconds, 6)) s\n")
+      }
+    } else if options.compareHolders > 0,
+      trainer.stepsDone.isMultiple(of: options.compareHolders)
+    {
+      try trainer.checkHolders()
+    }
+    if request == .stop {
+      try checkpoints.finish()
+      try sayCheckpoint()
+    }
+    return request
+  }
+
+  /// Rank 0 tells of a checkpoint that has become whole.
+  private func sayCheckpoint() throws {
+    guard let written = checkpoints.takeWritten(), !options.quiet else { return }
+    say(
+      "checkpoint \(written.path) after \(TextFormat.fixed(written.seconds, 2)) s, of which "
+        + "\(TextFormat.fixed(written.pauseSeconds, 4)) s without training\n")
   }
 
   /// Where this rank's time went.

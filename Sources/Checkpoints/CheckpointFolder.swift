@@ -1,5 +1,5 @@
 // The folder checkpoints/ of a run: step-N/ for each checkpoint, `latest` pointing to the newest.
-// A checkpoint is made under a hidden name and takes its own when all ranks have written.
+// A checkpoint is made under a hidden name and takes its own when all ranks have written, on disk.
 
 internal import Glibc
 package import Model
@@ -23,6 +23,28 @@ package struct CheckpointFolder: Sendable {
   /// The checkpoint that `latest` points to.
   /// - Throws: `CheckpointError` of kind `.missingFile` when there is none.
   package func newest() throws(CheckpointError) -> String {
+    let name = try target()
+    let checkpoint = name.hasPrefix("/") ? name : "\(path)/\(name)"
+    guard Self.isDirectory(checkpoint) else {
+      throw CheckpointError(
+        .missingFile, file: latest,
+        message: "points to '\(name)', which is no checkpoint" + others())
+    }
+    return checkpoint
+  }
+
+  /// Checkpoints to go on from, the newest first: that of `latest`, which may not be there, then
+  /// those of earlier steps. Later ones belong to a past that was given up.
+  /// - Throws: `CheckpointError` of kind `.missingFile` when there is no `latest`.
+  package func candidates() throws(CheckpointError) -> [String] {
+    let name = try target()
+    let first = name.hasPrefix("/") ? name : "\(path)/\(name)"
+    guard let step = Self.step(of: name), let steps = try? steps() else { return [first] }
+    return [first] + steps.filter { $0 < step }.reversed().map { checkpoint(step: $0) }
+  }
+
+  /// What `latest` says.
+  private func target() throws(CheckpointError) -> String {
     var target = [CChar](repeating: 0, count: Int(PATH_MAX))
     let length = readlink(latest, &target, target.count)
     guard length > 0 else {
@@ -31,16 +53,7 @@ package struct CheckpointFolder: Sendable {
         message: "no checkpoint to go on from; start the run without --resume, or give the "
           + "--run-dir of one that has written a checkpoint")
     }
-    let bytes = target[..<length].map { UInt8(bitPattern: $0) }
-    let name = String(decoding: bytes, as: UTF8.self)
-    let checkpoint = name.hasPrefix("/") ? name : "\(path)/\(name)"
-    var status = stat()
-    guard stat(checkpoint, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-      throw CheckpointError(
-        .missingFile, file: latest,
-        message: "points to '\(name)', which is no checkpoint" + others())
-    }
-    return checkpoint
+    return String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// Which checkpoints `latest` could point to instead, for a message.
@@ -49,26 +62,46 @@ package struct CheckpointFolder: Sendable {
     return "; there are " + steps.map { "step-\($0)" }.joined(separator: ", ")
   }
 
-  /// Makes an empty directory for a checkpoint to be written to.
-  package func begin(step: Int) throws(RunFileError) {
+  /// Removes what a run that was killed had begun to write, and makes the folder if it isn't there.
+  package func clear() throws(RunFileError) {
     try RunDirectory.makeDirectory(path)
-    try Self.remove(partial(step: step))
+    for name in try Self.entries(of: path) where name.hasPrefix(".step-") {
+      try Self.remove("\(path)/\(name)")
+    }
+  }
+
+  /// Makes a directory for a checkpoint to be written to. Any number of ranks may do so at once.
+  package func begin(step: Int) throws(RunFileError) {
     try RunDirectory.makeDirectory(partial(step: step))
   }
 
+  /// Removes what was written of a checkpoint that can't be finished.
+  package func giveUp(step: Int) throws(RunFileError) { try Self.remove(partial(step: step)) }
+
   /// Gives a written checkpoint its name, moves `latest` to it, and removes all but the `keep`
-  /// newest. Checkpoints of later steps belong to a past that was given up: they go too.
-  package func complete(step: Int, keep: Int) throws(RunFileError) {
-    let final = checkpoint(step: step)
-    try Self.remove(final)
+  /// newest. Checkpoints of later steps belong to a past that was given up: they go too, and so do
+  /// those of `foreign` steps, of an earlier run in this directory.
+  ///
+  /// At every moment `latest` points to a whole checkpoint or to none, and what it points to has
+  /// only checkpoints of the same run before it.
+  package func complete(
+    step: Int, keep: Int, foreign: Set<Int> = []
+  ) throws(RunFileError) {
+    try Self.sync(partial(step: step))
+    let (final, old) = (checkpoint(step: step), "\(path)/.step-\(step).old")
+    try Self.remove(old)
+    if Self.isDirectory(final) { try Self.rename(final, to: old) }
     try Self.rename(partial(step: step), to: final)
+    for other in try steps() where foreign.contains(other) && other != step {
+      try Self.remove(checkpoint(step: other))
+    }
+    try Self.sync(path)
     try pointLatest(to: "step-\(step)")
+    try Self.sync(path)
+    try Self.remove(old)
     let kept = Set(try steps().filter { $0 <= step }.suffix(max(1, keep)))
     for other in try steps() where !kept.contains(other) {
       try Self.remove(checkpoint(step: other))
-    }
-    for name in try Self.entries(of: path) where name.hasPrefix(".step-") {
-      try Self.remove("\(path)/\(name)")
     }
   }
 
@@ -79,9 +112,12 @@ package struct CheckpointFolder: Sendable {
 
   /// Steps of the checkpoints there are, ascending.
   package func steps() throws(RunFileError) -> [Int] {
-    try Self.entries(of: path).compactMap { name in
-      name.hasPrefix("step-") ? Int(name.dropFirst("step-".count)) : nil
-    }.sorted()
+    try Self.entries(of: path).compactMap(Self.step(of:)).sorted()
+  }
+
+  /// The number in the name of a checkpoint.
+  private static func step(of name: String) -> Int? {
+    name.hasPrefix("step-") ? Int(name.dropFirst("step-".count)) : nil
   }
 
   /// A relative link, so that the run can be moved; replaced by renaming, so that it always
@@ -95,12 +131,28 @@ package struct CheckpointFolder: Sendable {
 
   // MARK: The C library
 
+  private static func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Puts the names in a directory on the disk.
+  private static func sync(_ path: String) throws(RunFileError) {
+    let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { throw RunFileError("open", path) }
+    defer { close(directory) }
+    // A file system that can't is one where names are as safe as they get.
+    guard fsync(directory) == 0 || errno == EINVAL || errno == ENOTSUP else {
+      throw RunFileError("write", path)
+    }
+  }
+
   private static func rename(_ old: String, to new: String) throws(RunFileError) {
     guard Glibc.rename(old, new) == 0 else { throw RunFileError("rename to", new) }
   }
 
   /// Removes a file, a link, or a directory with what is in it; nothing if there is none.
-  private static func remove(_ path: String) throws(RunFileError) {
+  static func remove(_ path: String) throws(RunFileError) {
     var status = stat()
     guard lstat(path, &status) == 0 else {
       if errno == ENOENT { return }

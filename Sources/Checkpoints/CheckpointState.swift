@@ -1,11 +1,43 @@
-// state.json on its way to disk and back.
+// state.json of a checkpoint: how far the run was, and the settings that it had.
 
-internal import JSON
+package import JSON
 package import Model
 internal import ModelSpec
 
-extension CheckpointState {
-  var json: [UInt8] {
+package struct CheckpointState: Equatable, Sendable {
+  static let format = 2
+  package static let file = "state.json"
+
+  package var stepsDone: Int
+  package var totalSteps: Int
+  package var worldSize: Int
+  /// Sequences of one step at its largest, over all data ranks.
+  package var globalBatch: Int
+  /// Sequences trained on: the run's next one has this number.
+  package var sequences: Int
+  /// Updates that the mean of the weights stands for (`WeightAverage.effectiveUpdates`), 0 without
+  /// one.
+  package var averageUpdates: Double
+  /// Identity of the text, a fingerprint of its tokens.
+  package var text: String
+  /// By key of cluster.yaml: model, layout, schedule and seed.
+  package var settings: [String: JSONValue]
+
+  package init(
+    stepsDone: Int, totalSteps: Int, worldSize: Int, globalBatch: Int, sequences: Int,
+    averageUpdates: Double, text: String, settings: [String: JSONValue]
+  ) {
+    self.stepsDone = stepsDone
+    self.totalSteps = totalSteps
+    self.worldSize = worldSize
+    self.globalBatch = globalBatch
+    self.sequences = sequences
+    self.averageUpdates = averageUpdates
+    self.text = text
+    self.settings = settings
+  }
+
+  package var json: [UInt8] {
     JSONValue.object([
       "format": .integer(Self.format), "steps_done": .integer(stepsDone),
       "total_steps": .integer(totalSteps), "world_size": .integer(worldSize),

@@ -1,7 +1,8 @@
-// state.json of a checkpoint: how far the run was, and the settings that a run must share to go
-// on from it. What differs is named by its key of cluster.yaml.
+// What a run must share with a checkpoint to go on from it, and what it does otherwise if it does.
+// What differs is named by its key of cluster.yaml.
 
-package import JSON
+package import Checkpoints
+internal import JSON
 internal import Model
 internal import ModelSpec
 internal import Schedules
@@ -29,64 +30,45 @@ package struct CheckpointMismatch: Error, Equatable, CustomStringConvertible {
   }
 }
 
-package struct CheckpointState: Equatable, Sendable {
-  static let format = 1
-  static let file = "state.json"
-
-  package var stepsDone: Int
-  package var totalSteps: Int
-  package var worldSize: Int
-  /// Sequences of one step at its largest, over all data ranks.
-  package var globalBatch: Int
-  /// Sequences trained on: the run's next one has this number.
-  package var sequences: Int
-  /// Updates that the mean of the weights stands for (`WeightAverage.effectiveUpdates`), 0 without
-  /// one.
-  package var averageUpdates: Double
-  /// Identity of the text, see `fingerprint(of:)`.
-  package var text: String
-  /// By key of cluster.yaml, what can't change from one leg of a run to the next.
-  package var settings: [String: JSONValue]
-
+extension CheckpointState {
   /// The state of a trainer that has done `stepsDone` steps.
   init(
     _ setup: TrainerSetup, placement: Placement, stepsDone: Int, progress: TrainingProgress,
     averageUpdates: Double
   ) {
-    self.stepsDone = stepsDone
-    totalSteps = setup.plan.steps
-    worldSize = setup.layout.worldSize
-    globalBatch = setup.plan.microBatches * setup.plan.microBatch * setup.layout.data
-    sequences = progress.sequences(before: stepsDone)
-    self.averageUpdates = averageUpdates
-    text = Self.fingerprint(of: setup.tokens)
-    settings = Dictionary(
-      uniqueKeysWithValues: Self.settings(setup, schedule: placement.schedule))
+    let settings = Self.settings(setup) + Self.arrangement(setup, schedule: placement.schedule)
+    self.init(
+      stepsDone: stepsDone, totalSteps: setup.plan.steps, worldSize: setup.layout.worldSize,
+      globalBatch: setup.globalBatch, sequences: progress.sequences(before: stepsDone),
+      averageUpdates: averageUpdates, text: Self.fingerprint(of: setup.tokens),
+      settings: Dictionary(uniqueKeysWithValues: settings))
   }
 
   // MARK: What has to agree
 
-  /// No key of cluster.yaml: a file of a schedule may have been edited since.
-  private static let holdersKey = "the pipeline ranks of each stage (schedule.file)"
-
-  /// Keys in the order of cluster.yaml, with a run's values, and where the stages are.
-  static func settings(_ setup: TrainerSetup, schedule: Schedule) -> [(String, JSONValue)] {
-    let (layout, plan) = (setup.layout, setup.plan)
-    let isNamed = ScheduleCatalog.names.contains(schedule.name)
-    let holders = (0..<schedule.stages).map { stage in
-      JSONValue.array(schedule.ranks(holding: stage).map { .integer($0) })
-    }
+  /// Keys in the order of cluster.yaml with a run's values: those that every leg of a run shares.
+  static func settings(_ setup: TrainerSetup) -> [(String, JSONValue)] {
+    let plan = setup.plan
     return modelSettings(setup.spec) + [
       ("model.mtp.convention", .string(plan.mtpConvention.rawValue)),
+      ("training.sequence", .integer(plan.sequenceLength)),
+      ("training.seed", Int(exactly: plan.seed).map { .integer($0) } ?? .string("\(plan.seed)")),
+    ]
+  }
+
+  /// How the work is spread over ranks and micro-batches, which may change from leg to leg.
+  static func arrangement(
+    _ setup: TrainerSetup, schedule: Schedule
+  ) -> [(String, JSONValue)] {
+    let (layout, plan) = (setup.layout, setup.plan)
+    let isNamed = ScheduleCatalog.names.contains(schedule.name)
+    return [
       ("layout.pipeline", .integer(layout.pipeline)), ("layout.data", .integer(layout.data)),
       ("layout.expert", .integer(layout.expert)),
       ("layout.stages", .array(setup.stages.map { .integer($0.count) })),
       (isNamed ? "schedule.name" : "schedule.file", .string(schedule.name)),
       ("schedule.microbatches", .integer(plan.microBatches)),
-      ("training.sequence", .integer(plan.sequenceLength)),
       ("training.micro_batch", .integer(plan.microBatch)),
-      ("training.seed", Int(exactly: plan.seed).map { .integer($0) } ?? .string("\(plan.seed)")),
-      (holdersKey, .array(holders)),
     ]
   }
 
@@ -111,11 +93,10 @@ package struct CheckpointState: Equatable, Sendable {
   }
 
   /// Compares with a run that would go on from this state.
-  /// - Throws: `CheckpointMismatch` with every setting that differs, and what the schedule throws.
+  /// - Throws: `CheckpointMismatch` with every setting that differs.
   package func check(_ setup: TrainerSetup, at checkpoint: String) throws {
     let file = "\(checkpoint)/\(Self.file)"
-    let schedule = try setup.schedule(setup.plan.microBatches)
-    var differences = Self.settings(setup, schedule: schedule).compactMap { key, value in
+    var differences = Self.settings(setup).compactMap { key, value in
       settings[key] == value
         ? nil
         : CheckpointMismatch.Difference(
@@ -125,25 +106,35 @@ package struct CheckpointState: Equatable, Sendable {
       differences = try Self.differences(from: setup.spec, in: "\(checkpoint)/config.json")
     }
     guard differences.isEmpty else {
+      let options = differences.filter { settings[$0.key] != nil }.map {
+        "--set '\($0.key)=\($0.checkpoint)'"
+      }
+      let way =
+        options.isEmpty
+        ? "give the model of the checkpoint" : "go on with \(options.joined(separator: " "))"
       throw CheckpointMismatch(
-        file: file, differences: differences, remedy: remedy(differences, setup))
+        file: file, differences: differences, remedy: way + ", or start anew without --resume")
     }
+    try checkBatch(setup, file: file)
     try checkLength(setup, file: file)
   }
 
-  private func remedy(
-    _ differences: [CheckpointMismatch.Difference], _ setup: TrainerSetup
-  ) -> String {
-    let options = differences.filter { settings[$0.key] != nil && $0.key != Self.holdersKey }.map {
-      "--set '\($0.key)=\($0.checkpoint)'"
-    }
-    let ranks = worldSize == setup.layout.worldSize ? "" : " on \(worldSize) ranks"
-    let way =
-      !options.isEmpty
-      ? "go on with \(options.joined(separator: " "))\(ranks)"
-      : differences[0].key == Self.holdersKey
-        ? "give the schedule file as it was" : "give the model of the checkpoint"
-    return way + ", or start anew without --resume"
+  /// The same sequences in each step, however they are divided over ranks and micro-batches.
+  private func checkBatch(_ setup: TrainerSetup, file: String) throws(CheckpointMismatch) {
+    guard setup.globalBatch != globalBatch else { return }
+    let (parts, rest) = globalBatch.quotientAndRemainder(
+      dividingBy: setup.layout.data * setup.plan.microBatch)
+    throw CheckpointMismatch(
+      file: file,
+      differences: [
+        .init(
+          key: "schedule.microbatches × training.micro_batch × layout.data",
+          checkpoint: "\(globalBatch)", run: "\(setup.globalBatch)")
+      ],
+      remedy: (rest == 0
+        ? "go on with --set schedule.microbatches=\(parts)"
+        : "give a layout that can divide \(globalBatch) sequences evenly")
+        + ", or start anew without --resume")
   }
 
   /// Keys of config.json that are not settings, such as the rotary base, and differ.
@@ -230,6 +221,9 @@ package struct CheckpointState: Equatable, Sendable {
 }
 
 extension TrainerSetup {
+  /// Sequences of one step at its largest, over all data ranks.
+  var globalBatch: Int { plan.microBatches * plan.microBatch * layout.data }
+
   /// All steps of the run.
   var progress: TrainingProgress {
     TrainingProgress(
