@@ -76,6 +76,9 @@ private func perform(_ options: ParsedOptions) throws {
   if case .slurm(let allocation) = plan.line.places { print("Slurm \(allocation.summary)") }
   let supervisor = try Supervisor(plan, lock: lock, earlier: earlier, tell: tell)
   let code = supervisor.perform()
+  if let problem = RunHistory.note(plan.directory, in: RunFolder()) {
+    complain("launch: warning: \(problem)")
+  }
   if code != 0 { throw ExitCode(code: code) }
 }
 

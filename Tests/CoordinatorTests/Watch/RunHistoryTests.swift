@@ -101,5 +101,10 @@ import Testing
     view.update()
     #expect(RunHistory.note([view], in: RunFolder(path: runs.path)) == nil)
     #expect(FileStamp(path: RunHistory.path(in: RunFolder(path: runs.path))) == nil)
+    // By another path to the same place it has.
+    _ = try runs.run("b")
+    let dotted = RunDirectory(path: "\(runs.path)/./b")
+    #expect(RunHistory.note(dotted, in: RunFolder(path: runs.path)) == nil)
+    #expect(FileStamp(path: RunHistory.path(in: RunFolder(path: runs.path))) != nil)
   }
 }

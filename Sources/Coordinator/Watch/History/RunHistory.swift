@@ -21,7 +21,12 @@ package enum RunHistory {
   /// Keeps what is known of runs, those in the folder alone: a run elsewhere has no history.
   /// - Returns: what went wrong, in a sentence.
   package static func note(_ views: [RunView], in folder: RunFolder) -> String? {
-    let own = views.filter { $0.isThere && $0.directory.path == "\(folder.path)/\($0.name)" }
+    let own = views.filter { view in
+      guard let known = FileStamp(path: "\(folder.path)/\(view.name)"),
+        let found = FileStamp(path: view.directory.path)
+      else { return false }
+      return known.isSameFile(as: found)
+    }
     guard !own.isEmpty else { return nil }
     return problem { () throws(SQLiteError) in
       let database = try open(folder)
