@@ -9,7 +9,7 @@ package struct DashboardSettings: Sendable {
   /// 0: any that is free.
   package var port = Dashboard.defaultPort
   /// Seconds for which what was read of a run's files is taken for new, whoever asks.
-  package var lookInterval = 0.5
+  package var lookInterval = 1.0
   /// Seconds that a client may take over a request.
   package var requestSeconds = 20.0
 

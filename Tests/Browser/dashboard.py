@@ -34,14 +34,14 @@ SMALL = [
 class Job:
     """A run by mpirun and a dashboard of its folder."""
 
-    def __init__(self, steps=2000, settings=()):
+    def __init__(self, steps=2000, ranks=4, settings=()):
         self.folder = tempfile.mkdtemp(prefix="dsv3-browser-")
         self.runs = os.path.join(self.folder, "runs")
         self.run = os.path.join(self.runs, "live")
         os.makedirs(self.runs)
         sets = [part for setting in [*SMALL, *settings] for part in ("--set", setting)]
         self.training = subprocess.Popen(
-            [os.path.join(ROOT, ".make", "with-mpi"), "mpirun", "-n", "4",
+            [os.path.join(ROOT, ".make", "with-mpi"), "mpirun", "-n", str(ranks),
              os.path.join(BUILD, "dsv3-worker"), "--steps", str(steps), "--quiet",
              "--run-dir", self.run, *sets],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
@@ -215,6 +215,9 @@ def look(browser, job, screenshots):
         time.sleep(0.5)
         inside = browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
         check(inside, f"nothing is wider than {width} pixels")
+        browser.evaluate("document.activeElement.blur(); window.scrollTo(0, 0);"
+                         "document.querySelectorAll('details').forEach((one) =>"
+                         " { one.open = false; })")
         for dark in (False, True) if screenshots else ():
             browser.view(width, height, dark, 2 if phone else 1, phone)
             time.sleep(1)

@@ -68,8 +68,8 @@ enum PagePanelsScript {
     /** What each rank does at this moment. */
     export function ranks(states, now) {
       const most = Math.max(1, ...states.map((one) => one.resident_bytes));
-      return table('What each rank does at this moment',
-        ['', 'host', 'doing', 'waits for', 'heard of', 'tensors', 'resident', ''],
+      const heads = ['', 'host', 'doing', 'waits for', 'heard of', 'tensors', 'resident', ''];
+      return table('What each rank does at this moment', heads,
         states.map((one) => [`rank ${one.rank}`, one.host,
           one.phase === 'schedule' ? `step ${one.step}, action ${one.actions_done + 1}`
             : `${one.phase}${one.step > 0 ? `, step ${one.step}` : ''}`,

@@ -17,12 +17,8 @@ struct WebRequest: Sendable {
 
   /// Values of a header, whatever the case of its name.
   func header(_ name: String) -> [String] {
-    headers.filter { $0.name.lowercased() == name }.map { $0.value ?? "" }
-  }
-
-  /// Whether a body is announced; nothing here wants one.
-  var hasBody: Bool {
-    !header("transfer-encoding").isEmpty || header("content-length").contains { $0 != "0" }
+    headers.filter { $0.name.utf8.count == name.utf8.count && $0.name.lowercased() == name }
+      .map { $0.value ?? "" }
   }
 
   /// Whether the client meant this machine by name. A page of another site that has its name

@@ -125,18 +125,26 @@ private func answerRequest(
   guard let context = WebContext.of(closure), let connection, let url, let method, let own else {
     return .NO
   }
-  var request = WebRequest(method: String(cString: method), rawPath: String(cString: url))
-  request.headers = fields { dsv3_web_headers(connection, $0, $1) }
   if own.pointee == nil {
     own.pointee = closure
     // A body is refused before it comes.
-    guard request.hasBody else { return .YES }
+    guard announcesBody(connection) else { return .YES }
     var reply = WebReply(WebRefusal(413, "no request here has a body"))
     reply.headers.append(WebRequest.Field(name: "Connection", value: "close"))
     return send(reply, connection)
   }
+  var request = WebRequest(method: String(cString: method), rawPath: String(cString: url))
+  request.headers = fields { dsv3_web_headers(connection, $0, $1) }
   request.arguments = fields { dsv3_web_arguments(connection, $0, $1) }
   return send(context.answer(request), connection)
+}
+
+private func announcesBody(_ connection: OpaquePointer) -> Bool {
+  if MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding") != nil {
+    return true
+  }
+  let length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length")
+  return length.map { strcmp($0, "0") != 0 } ?? false
 }
 
 private func fields(
