@@ -54,4 +54,8 @@ static inline void dsv3_web_arguments(
 ) {
   MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, each, context);
 }
+/* The value of the first header of that name, null without one (the kind is an anonymous enum). */
+static inline const char *dsv3_web_header(struct MHD_Connection *connection, const char *name) {
+  return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
 #endif

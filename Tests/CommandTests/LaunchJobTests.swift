@@ -47,12 +47,18 @@ import Testing
 
     func run(_ arguments: [String]) throws -> Output { try Binary.run(arguments) }
 
-    /// A launch under way.
+    /// A launch under way. Tests in this process that begin MPI leave variables behind by which an
+    /// mpirun would take itself for a rank, and end.
     func start(_ arguments: [String]) throws -> Subprocess {
       let said = path + "/said.txt"
+      var environment: [String: String?] = ["PATH": "/usr/bin:/bin"]
+      for name in ProgramCall.environment.keys
+      where ["OMPI_", "PMIX_", "ORTE_", "OPAL_"].contains(where: name.hasPrefix) {
+        environment.updateValue(nil, forKey: name)
+      }
       return try Subprocess(
         starting: ProgramCall(
-          Binary.path, arguments, environment: ["PATH": "/usr/bin:/bin"], directory: Binary.root),
+          Binary.path, arguments, environment: environment, directory: Binary.root),
         output: { _ in },
         error: { line in
           guard let file = fopen(said, "ae") else { return }

@@ -140,10 +140,10 @@ private func answerRequest(
 }
 
 private func announcesBody(_ connection: OpaquePointer) -> Bool {
-  if MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding") != nil {
+  if dsv3_web_header(connection, "Transfer-Encoding") != nil {
     return true
   }
-  let length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length")
+  let length = dsv3_web_header(connection, "Content-Length")
   return length.map { strcmp($0, "0") != 0 } ?? false
 }
 
