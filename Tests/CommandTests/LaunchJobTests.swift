@@ -27,7 +27,7 @@ import Testing
         schedule: {name: 1f1b, microbatches: 4}
         training: {sequence: 16, steps: 200, lr_schedule: constant}
         data: {sources: [\(path)/text.txt], held_out: 0.02}
-        checkpoint: {every: 20}
+        checkpoint: {every: 10}
         supervision: {backoff: 0.1}
         """
       try RunFile.replace(path + "/small.yaml", with: Array(configuration.utf8))
@@ -78,14 +78,17 @@ import Testing
     }
   }
 
-  /// Waits until the job was launched so often, its last ranks have begun, and metrics.jsonl has so
-  /// many lines.
+  /// Waits until the job was launched so often, its last ranks have begun (an event says when it was
+  /// launched, their beats are later), and metrics.jsonl has so many lines.
   private func wait(
     for child: Subprocess, launch: Int = 1, steps: Int, in run: RunDirectory
   ) throws {
     for _ in 0..<4000 where child.ending == nil {
       try Subprocess.wait(for: [child], atMost: 0.005)
-      guard (0..<4).allSatisfy({ begun(run, rank: $0) >= launch }) else { continue }
+      let launches = RunEvent.all(at: run.events).filter { $0.kind == .launched }
+      guard launches.count >= launch, let last = launches.last,
+        (0..<4).allSatisfy({ (RankBeat(path: run.rankBeat($0))?.time ?? 0) > last.time })
+      else { continue }
       if let bytes = try? RunFile.contents(of: run.metrics),
         bytes.count(where: { $0 == UInt8(ascii: "\n") }) >= steps
       {
@@ -96,18 +99,9 @@ import Testing
     try #require(child.ending == nil, "the launch ended early: \(said)")
   }
 
-  /// How often a rank has begun: its log has a line "… rank 2 of 4 on host, process 71" for each.
-  private func begun(_ run: RunDirectory, rank: Int) -> Int {
-    guard let bytes = try? RunFile.contents(of: run.rankLog(rank)) else { return 0 }
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-      .count { $0.firstRange(of: ", process ") != nil }
-  }
-
-  /// The log of a rank says its process number.
+  /// The beat of a rank says its process number.
   private func process(_ run: RunDirectory, rank: Int) throws -> pid_t {
-    let words = try Binary.text(run.rankLog(rank)).split { $0 == " " || $0 == "\n" }
-    let place = try #require(words.lastIndex(of: "process"))
-    return try #require(pid_t(words[place + 1]))
+    try #require(RankBeat(path: run.rankBeat(rank))).pid
   }
 
   /// Processes whose command line has a text.
