@@ -78,8 +78,8 @@ import Testing
     }
   }
 
-  /// Waits until the job was launched so often, its last ranks have begun (an event says when it was
-  /// launched, their beats are later), and metrics.jsonl has so many lines.
+  /// Waits until the job was launched so often, its last ranks have begun (an event says when it
+  /// was launched, their beats are later), and metrics.jsonl has so many lines.
   private func wait(
     for child: Subprocess, launch: Int = 1, steps: Int, in run: RunDirectory
   ) throws {
